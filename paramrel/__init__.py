@@ -1,0 +1,33 @@
+"""Representation learning in the parameter space of Bayesian Flow Networks.
+
+The names below load their module when they are first used, so that `import paramrel` and
+`paramrel --help` answer at once: torch alone takes seconds.
+"""
+
+__version__ = "0.1.0"
+
+from importlib import import_module
+
+_home = {
+    "ParamReL": "model",
+    "TrainConfig": "presets",
+    "PRESETS": "presets",
+    "fit": "training",
+    "load": "data",
+    "ContinuousFlow": "flows",
+    "DiscretizedFlow": "flows",
+    "DiscreteFlow": "flows",
+    "BinaryFlow": "flows",
+    "MixedFlow": "flows",
+}
+__all__ = ["__version__"] + list(_home)
+
+
+def __getattr__(name):
+    if name not in _home: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_home[name]}"), name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_home})
