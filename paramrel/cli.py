@@ -11,8 +11,8 @@ import io
 import sys
 from typing import Literal
 
-# %% ../nbs/15_cli.ipynb #ac854c54
-def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, reads:Literal["self", "data", "ahead"]="ahead"):
+# %% ../nbs/15_cli.ipynb #eb895623
+def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, reads:Literal["self", "data", "ahead"]="ahead", latent_dim:int|None=None):
     """Train ParamReL on real handwritten digits, measure it, draw samples: a few minutes on a laptop.
 
     Writes OUT/metrics.json, samples.png, reconstructions.png, conditional.png and model/.
@@ -20,13 +20,15 @@ def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, r
     Args:
         out: Folder to write; must not hold a run already.
         seed: Seed of weights, order of the data, noise and samples.
-        steps: Optimizer steps; None for the preset's 1,200.
+        steps: Optimizer steps; None for the preset's 1,000.
         reads: When the encoder reads: with the decoder, from the data, or ahead of the decoder.
+        latent_dim: Size of the latent z; None for the preset's 32.
     """
     if steps is not None and steps < 1: raise ValueError(f"--steps={steps} needs to be at least 1")
     if not 0 <= seed < 2**31: raise ValueError(f"--seed={seed} needs to lie in [0, 2147483647]")
+    if latent_dim is not None and latent_dim < 1: raise ValueError(f"--latent-dim={latent_dim} needs to be at least 1")
     from paramrel.quickstart import quickstart, summary
-    print(summary(quickstart(out, seed, steps, reads)))
+    print(summary(quickstart(out, seed, steps, reads, latent_dim)))
 
 # %% ../nbs/15_cli.ipynb #712352dc
 def presets():

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/01_distributions.ipynb #7c712a42
-def event_sum(v:Tensor # (B, *event)
+# %% ../nbs/01_distributions.ipynb #44d75445
+def event_sum(v:Tensor # (B, *event); the event may be a single number, without axes
              ) -> Tensor: # (B,)
     "Sum over all axes but the batch"
-    return v.flatten(1).sum(1)
+    return v.flatten(1).sum(1) if v.dim() > 1 else v
 
 # %% ../nbs/01_distributions.ipynb #c30b18af
 class Output:
@@ -157,7 +157,7 @@ def log_normal_mass(lo:Tensor, # left ends in standard units; −inf allowed
     d = torch.where(open_end, 1., log_hi - torch.special.log_ndtr(torch.where(open_end, 0., lo)))
     return log_hi + torch.where(open_end, 0., log1mexp(d))
 
-# %% ../nbs/01_distributions.ipynb #4733756b
+# %% ../nbs/01_distributions.ipynb #46f7af68
 def binned_mean(loc:Tensor, # μ, any shape
                 scale:Tensor, # σ > 0, same shape
                 bins:int, # K
@@ -165,17 +165,17 @@ def binned_mean(loc:Tensor, # μ, any shape
                ) -> Tensor: # mean bin centre, same shape
     "Σ_k c_k P_k of a normal cut into K bins, in memory independent of K; differentiable once"
     with torch.no_grad():
-        value, slope_loc, slope_scale = (torch.zeros_like(loc) for _ in range(3))
+        erfs, bells, slopes = (torch.zeros_like(loc) for _ in range(3))
         edges = torch.arange(1, bins, device=loc.device, dtype=loc.dtype)*(2/bins) - 1
+        w = math.sqrt(2)*scale
         for b in edges.split(chunk):
-            z = (b - loc[..., None])/scale[..., None]  # (..., chunk)
-            density = torch.exp(-z.square()/2)/math.sqrt(2*math.pi)
-            value -= torch.erf(z/math.sqrt(2)).sum(-1)/bins
-            slope_loc += density.sum(-1)*2/bins
-            slope_scale += (density*z).sum(-1)*2/bins
-        slope_loc, slope_scale, μ, σ = slope_loc/scale, slope_scale/scale, loc.detach(), scale.detach()
+            u = (b - loc[..., None])/w[..., None]  # (..., chunk), z/√2
+            bell = torch.exp(-u.square())
+            erfs, bells, slopes = erfs + torch.erf(u).sum(-1), bells + bell.sum(-1), slopes + (bell*u).sum(-1)
+        c = 2/(bins*math.sqrt(math.pi)*w)
+        value, by_loc, by_scale = -erfs/bins, c*bells, c*slopes*math.sqrt(2)
     if not (loc.requires_grad or scale.requires_grad): return value
-    return value + slope_loc*(loc - μ) + slope_scale*(scale - σ)
+    return value + by_loc*(loc - loc.detach()) + by_scale*(scale - scale.detach())
 
 # %% ../nbs/01_distributions.ipynb #72ea118e
 def bin_index(x:Tensor, # values, clamped to [−1, 1]
@@ -191,7 +191,7 @@ def bin_centre(k:Tensor, # integers in 0…K−1
     "c_k = (2k+1)/K − 1"
     return ((2*k + 1).to(dtype)/bins) - 1
 
-# %% ../nbs/01_distributions.ipynb #88f26d65
+# %% ../nbs/01_distributions.ipynb #58c41614
 @dataclass
 class DiscretizedNormal(Output):
     "N(μ, σ²) integrated over K bins of [−1, 1]; the outer two take the tails"
@@ -208,7 +208,7 @@ class DiscretizedNormal(Output):
         "ln P_k of the bins with the numbers k"
         loc, scale = self.loc.double(), self.scale.double()
         if k.dim() > loc.dim(): loc, scale = loc[..., None], scale[..., None]
-        lo, hi = (((k + i)*(2/self.bins) - 1 - loc)/scale for i in (0, 1))
+        lo, hi = (((k.double() + i)*(2/self.bins) - 1 - loc)/scale for i in (0, 1))
         lo, hi = torch.where(k == 0, -torch.inf, lo), torch.where(k == self.bins - 1, torch.inf, hi)
         return log_normal_mass(lo, hi).to(self.loc.dtype)
 
@@ -221,7 +221,7 @@ class DiscretizedNormal(Output):
     @property
     def mode(self) -> Tensor: # (B, *event)
         "Centre of the likeliest bin: the one that holds μ, or an outer one when the tail outweighs it"
-        ends = torch.tensor([0, self.bins - 1], device=self.loc.device).expand(*self.loc.shape, 2)
+        ends = (torch.arange(2, device=self.loc.device)*(self.bins - 1)).expand(*self.loc.shape, 2)
         k = torch.cat([bin_index(self.loc, self.bins)[..., None], ends], -1)  # (B, *event, 3)
         best = self.log_mass(k).argmax(-1, keepdim=True)
         return bin_centre(k.gather(-1, best)[..., 0], self.bins, self.loc.dtype)
@@ -235,7 +235,7 @@ class DiscretizedNormal(Output):
         "Log-probability of the bins that hold x, summed over the event"
         return event_sum(self.log_mass(bin_index(x, self.bins)))
 
-# %% ../nbs/01_distributions.ipynb #bde47ce9
+# %% ../nbs/01_distributions.ipynb #af76e9f6
 @dataclass
 class Bins(Output):
     "Independent categoricals over the centres of K bins of [−1, 1]"
@@ -255,7 +255,7 @@ class Bins(Output):
     @property
     def mean(self) -> Tensor: # (B, *event)
         "Mean bin centre"
-        return self.logits.softmax(-1) @ self.centres
+        return (self.logits.softmax(-1)*self.centres).sum(-1)
 
     @property
     def mode(self) -> Tensor: # (B, *event)

@@ -18,12 +18,13 @@ def kl_standard_normal(mean:Tensor, # (B, d)
     "KL[N(μ, diag σ²) ‖ N(0, I)], the rate term of Eq. 3"
     return (mean.square() + torch.expm1(logvar) - logvar).sum(-1)/2
 
-# %% ../nbs/04_divergences.ipynb #aa1280ff
+# %% ../nbs/04_divergences.ipynb #ba7914de
 def square_distances(a:Tensor, # (N, d)
                      b:Tensor, # (M, d)
                     ) -> Tensor: # (N, M)
-    "‖a_i − b_j‖²"
-    return ((a*a).sum(-1)[:, None] + (b*b).sum(-1) - 2*a @ b.T).clamp_min(0)
+    "‖a_i − b_j‖², in full precision also under autocast, which would round the product to bfloat16"
+    with torch.autocast(a.device.type, enabled=False):
+        return ((a*a).sum(-1)[:, None] + (b*b).sum(-1) - 2*a @ b.T).clamp_min(0)
 
 # %% ../nbs/04_divergences.ipynb #5159b160
 class RBF:
@@ -69,17 +70,19 @@ def mean_within(k:Tensor, # (N, N) kernel matrix of a crowd with itself
     n = len(k)
     return (k.sum() - k.diagonal().sum())/(n*(n - 1)) if unbiased else k.mean()
 
-# %% ../nbs/04_divergences.ipynb #79ecfcb6
+# %% ../nbs/04_divergences.ipynb #50941d9f
 def mmd(z:Tensor, # (N, d) a crowd, N ≥ 2
         z_prior:Tensor|None=None, # (M, d) a crowd to compare with; None: N(0, I) itself
-        kernel=RBF(),
+        kernel=None, # κ, a callable (N, d), (M, d) → (N, M); None: RBF()
         unbiased:bool=True, # U-statistic: zero on average at the prior, may be negative; False: V-statistic, ≥ 0
         generator:torch.Generator|None=None, # for kernels without closed forms, which draw a prior crowd
        ) -> Tensor: # scalar
     "Squared maximum mean discrepancy D_MMD[q(z) ‖ p(z)], Eq. 7"
     if z.dim() != 2 or len(z) < 2: raise ValueError(f"z has shape {tuple(z.shape)}, mmd needs (N, d) with N ≥ 2")
+    kernel = kernel or RBF()
     if z_prior is None and isinstance(kernel, RBF):
         return mean_within(kernel(z, z), unbiased) - 2*kernel.to_prior(z).mean() + kernel.within_prior(z.shape[1])
     if z_prior is None: z_prior = torch.empty_like(z).normal_(generator=generator)
-    if z_prior.shape[1] != z.shape[1]: raise ValueError(f"z_prior has dimension {z_prior.shape[1]}, z has {z.shape[1]}")
+    if z_prior.dim() != 2 or len(z_prior) < 2 or z_prior.shape[1] != z.shape[1]:
+        raise ValueError(f"z_prior has shape {tuple(z_prior.shape)}, mmd needs (M, {z.shape[1]}) with M ≥ 2")
     return mean_within(kernel(z, z), unbiased) - 2*kernel(z, z_prior).mean() + mean_within(kernel(z_prior, z_prior), unbiased)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['n_step_loss', 'continuous_time_loss', 'stratified_times', 'reconstruction_loss', 'bits_per_dim']
 
-# %% ../nbs/03_losses.ipynb #9ae9c2ed
+# %% ../nbs/03_losses.ipynb #e8c01588
 import math
 
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from .distributions import Output
 from .flows import BayesianFlow
+from .schedules import check_range
 
-# %% ../nbs/03_losses.ipynb #102eef38
+# %% ../nbs/03_losses.ipynb #539f2761
 def n_step_loss(flow:BayesianFlow,
                 x:Tensor, # (B, *event) data
                 p:Output, # output distribution at t = (i−1)/n
@@ -24,9 +25,8 @@ def n_step_loss(flow:BayesianFlow,
                ) -> Tensor: # (B,) nats
     "Unbiased for L_n when i is uniform in 1…n: n · KL[p_S ‖ p_R] of step i"
     if n < 1: raise ValueError(f"n={n} needs to be at least 1: the number of steps")
-    if i.device.type == "cpu" and not (i.min() >= 1 and i.max() <= n):
-        raise ValueError(f"i has values in [{i.min()}, {i.max()}], needs [1, {n}]: steps count from 1")
-    α = flow.schedule.alpha((i - 1)/n, i/n)
+    check_range("i", i, 1, n, "steps count from 1")
+    α = flow.schedule.alpha((i - 1).double()/n, i.double()/n) # float64: the two times differ by as little as 1/n
     return n*flow.step_kl(x, p, α, generator)
 
 # %% ../nbs/03_losses.ipynb #3b6750aa

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Estimate', 'estimate', 'Probe', 'probe', 'floors', 'UsageGap', 'usage_gap', 'active_units', 'Conditional',
-           'pixel_classifier', 'conditional_report', 'BoundReport', 'bound_report']
+           'pixel_classifier', 'conditional_report', 'nearest_distance', 'BoundReport', 'bound_report']
 
 # %% ../nbs/12_metrics.ipynb #3c4fe801
 import math
@@ -124,6 +124,14 @@ def conditional_report(model:ParamReL, classifier, # with predict(pixels)
     differ = (samples[0] != samples[1:]).flatten(2).sum(2).float().mean(0)
     wrong = (samples != x).flatten(2).float().mean((0, 2))
     return Conditional(estimate(wrong.cpu()), estimate(np.mean([right(s) for s in samples], 0)), estimate(right(x)), estimate(differ.cpu()), samples)
+
+# %% ../nbs/12_metrics.ipynb #f302886a
+def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the mark
+                     train:Tensor, # (M, *shape)
+                    ) -> Estimate: # variables that differ
+    "Distance (Hamming) to the nearest training example, averaged"
+    d = torch.cdist(x.flatten(1).float(), train.flatten(1).float(), p=0)  # (N, M)
+    return estimate(d.min(1)[0].cpu())
 
 # %% ../nbs/12_metrics.ipynb #226ab0a7
 class BoundReport(NamedTuple):

@@ -70,12 +70,12 @@ class Preset:
         "Arguments of `ParamReL`"
         return {k: v for k, v in ((f.name, getattr(self, f.name)) for f in fields(self)) if k not in ("data", "train")}
 
-# %% ../nbs/04a_presets.ipynb #ce00bef4
+# %% ../nbs/04a_presets.ipynb #405492a6
 _binary = {"kind": "BinaryFlow", "beta1": 9.}
 _binned = lambda bins, sigma1: {"kind": "DiscretizedFlow", "bins": bins, "sigma1": sigma1}
 
 PRESETS = {
-    "digits": Preset("digits", (1, 8, 8), _binary, 32, 16, (1, 2), TrainConfig(steps=1800, lr=4e-3, ema=.99)),
+    "digits": Preset("digits", (1, 8, 8), _binary, 32, 16, (1, 2), TrainConfig(steps=1000, lr=5e-3, ema=.99)),
     "bmnist": Preset("mnist", (1, 28, 28), _binary, 32, 32, (1, 2, 4), TrainConfig(lr=1e-4)),
     "bfashion": Preset("fashion", (1, 28, 28), _binary, 32, 32, (1, 2, 4), TrainConfig(lr=1e-4)),
     "celeba": Preset("celeba", (3, 64, 64), _binned(256, 1e-3), 64, 64, (1, 2, 2, 2), TrainConfig(batch_size=64, lr=2e-4)),

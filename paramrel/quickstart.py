@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EARLY', 'plain', 'judge', 'draw', 'timed', 'quickstart', 'summary']
 
-# %% ../nbs/14a_quickstart.ipynb #cf446574
+# %% ../nbs/14a_quickstart.ipynb #0f5e354b
 import json
 import time
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from .data import Dataset, load
-from .metrics import active_units, bound_report, conditional_report, floors, pixel_classifier, probe, usage_gap
+from .metrics import active_units, bound_report, conditional_report, floors, nearest_distance, pixel_classifier, probe, usage_gap
 from .model import ParamReL
 from .presets import preset
 from .training import fit, versions
@@ -28,7 +28,7 @@ def plain(v):
     if isinstance(v, dict): return {k: plain(w) for k, w in v.items()}
     return [plain(w) for w in v] if isinstance(v, list|tuple) else v
 
-# %% ../nbs/14a_quickstart.ipynb #96d92092
+# %% ../nbs/14a_quickstart.ipynb #4f3a11b1
 EARLY = 0.4 # a reading time at which z holds the digit and not its pixels
 
 def judge(model:ParamReL, train:Dataset, test:Dataset, seed:int=0) -> dict: # JSON-able
@@ -39,7 +39,8 @@ def judge(model:ParamReL, train:Dataset, test:Dataset, seed:int=0) -> dict: # JS
         "bound": bound_report(model, test.x, seed=seed),
         "probe": {"paramrel": probe(model.encode(test.x), test.y), "paramrel_early": probe(model.encode(test.x, EARLY, g), test.y),
                   **floors(model, train.x, test.x, test.y, seed=seed + 1)},
-        "usage_gap": usage_gap(model, test.x, seed=seed), "active_units": active_units(model, test.x), "conditional": cond})
+        "usage_gap": usage_gap(model, test.x, seed=seed), "active_units": active_units(model, test.x), "conditional": cond,
+        "samples": {"nearest_training": nearest_distance(model.sample(300, "self", 100, g), train.x), "held_out_nearest_training": nearest_distance(test.x, train.x)}})
 
 # %% ../nbs/14a_quickstart.ipynb #f6fb8f02
 def draw(model:ParamReL, test:Dataset, out:Path, seed:int=0, steps:int=100, scale:int=6) -> dict[str, str]: # name → path
@@ -62,11 +63,12 @@ def timed(seconds:dict, phase:str):
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #7543c40a
+# %% ../nbs/14a_quickstart.ipynb #02c97882
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
                reads:str="ahead", # when the encoder reads: "self", "data" or "ahead"
+               latent_dim:int|None=None, # d, size of z; None: the preset's
                progress:bool=True, # a live progress bar
               ) -> dict: # what metrics.json holds
     "Train ParamReL on real handwritten digits, measure it on held-out ones, draw samples, save it all"
@@ -74,17 +76,17 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     config = replace(p.train, seed=seed, steps=steps or p.train.steps)
     with timed(seconds, "data"): train, test = load("digits"), load("digits", split="test")
     torch.manual_seed(seed)  # of the weights; everything later has a generator of its own
-    model = ParamReL.from_preset("digits", reads=reads)
+    model = ParamReL.from_preset("digits", reads=reads, latent_dim=latent_dim or p.latent_dim)
     with timed(seconds, "training"): log = fit(model, train.x, config, out, progress=progress)
     model.cpu()
     with timed(seconds, "evaluation"): measured = judge(model, train, test, seed)
     with timed(seconds, "pictures"): files = draw(model, test, out, seed)
-    metrics = {"preset": "digits", "seed": seed, "reads": reads, "train": len(train), "held_out": len(test), "config": asdict(config),
+    metrics = {"preset": "digits", "seed": seed, "reads": reads, "latent_dim": model.latent_dim, "train": len(train), "held_out": len(test), "config": asdict(config),
                **measured, "final_loss": log[-1], "seconds": seconds | {"total": round(sum(seconds.values()), 1)}, "versions": versions()}
     (out/"metrics.json").write_text(json.dumps(metrics, indent=1))
     return metrics | {"files": files | {"metrics": str(out/"metrics.json"), "model": str(out/"model")}}
 
-# %% ../nbs/14a_quickstart.ipynb #c2ec9730
+# %% ../nbs/14a_quickstart.ipynb #b53be8a2
 def summary(m:dict # what `quickstart` returned
            ) -> str:
     "A short report of a quickstart"
@@ -93,8 +95,9 @@ def summary(m:dict # what `quickstart` returned
     lines = [f"ParamReL on {m['held_out']} held-out digits (seed {m['seed']}, trained on {m['train']} for {m['config']['steps']} steps, {m['seconds']['total']:.0f} s in all)", "",
              f"  bound on −ln p(x)       {pm(b['total'])} nats, {b['bits_per_dim']:.3f} bits/dim (flow {b['flow']['mean']:.1f} + reconstruction {b['reconstruction']['mean']:.1f})",
              "  linear probe, accuracy  " + ", ".join(f"{name} {pm(m['probe'][k]['accuracy'], 100)}%" for k, name in
-                                                     (("paramrel", "z"), ("pca", "PCA"), ("random_encoder", "untrained encoder"), ("pixels", "pixels"))),
+                                                    (("paramrel", "z"), ("pca", "PCA"), ("random_encoder", "untrained encoder"), ("pixels", "pixels"))),
              f"  is z used?              another digit's z costs {pm(m['usage_gap']['average'])} nats; {m['active_units']} latents active",
              f"  samples with z fixed    {pm(c['error'], 100, 2)}% of pixels differ from the source; two samples differ in {pm(c['diversity'])} of 64",
-             f"  label agreement         {pm(c['agreement'], 100)}%; the same classifier on real digits {pm(c['classifier'], 100)}%", ""]
+             f"  label agreement         {pm(c['agreement'], 100)}%; the same classifier on real digits {pm(c['classifier'], 100)}%",
+             f"  samples from nothing    {pm(m['samples']['nearest_training'])} pixels from the nearest training digit; held-out digits {pm(m['samples']['held_out_nearest_training'])}", ""]
     return "\n".join(lines + [f"  {name:16s}{path}" for name, path in m["files"].items()])

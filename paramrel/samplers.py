@@ -21,7 +21,7 @@ def uniform_times(steps:int # n ≥ 1
     if steps < 1: raise ValueError(f"steps={steps} needs to be at least 1")
     return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
 
-# %% ../nbs/07_samplers.ipynb #4ef586e2
+# %% ../nbs/07_samplers.ipynb #3d319e3a
 Predict = Callable[[Tensor, Tensor], Output] # (η, t of shape (B,)) → p_O
 
 @torch.no_grad()
@@ -33,12 +33,10 @@ def ancestral(flow:BayesianFlow,
               callback:Callable[[int, Tensor, Output], None]|None=None, # called with (step, η, p_O) before each update
              ) -> Tensor: # (B, *event) data
     "Ancestral sampling, Eq. 4; the likeliest datum of the last belief"
-    times = times.tolist()
-    at = lambda t: torch.full((len(η),), t, device=η.device)
-    for i, (t, s) in enumerate(zip(times[:-1], times[1:])):
-        p = predict(η, at(t))
+    if len(times) < 2 or not (times.diff() >= 0).all(): raise ValueError(f"times={times.tolist()} need to be at least two, and increasing")
+    α = flow.schedule.alpha(times[:-1], times[1:]).to(η.device) # all steps at once: nothing to wait for in the loop
+    for i, t in enumerate(times.tolist()):
+        p = predict(η, torch.full((len(η),), t, device=η.device))
         if callback: callback(i, η, p)
-        η = η + flow.message(flow.embed(p.sample(generator)), flow.schedule.alpha(t, s), generator)
-    p = predict(η, at(times[-1]))
-    if callback: callback(len(times) - 1, η, p)
+        if i < len(α): η = η + flow.message(flow.embed(p.sample(generator)), α[i], generator)
     return p.mode
