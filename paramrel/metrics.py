@@ -32,7 +32,7 @@ def estimate(v:Tensor|np.ndarray # independent values
     v = np.asarray(v, dtype=np.float64)
     return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(len(v))) if len(v) > 1 else math.nan)
 
-# %% ../nbs/12_metrics.ipynb #900050b5
+# %% ../nbs/12_metrics.ipynb #f05c2e56
 class Probe(NamedTuple):
     "Linear probe over 5 folds; errors are standard errors over folds"
     accuracy: Estimate
@@ -48,8 +48,8 @@ def probe(z:Tensor|np.ndarray, # (N, d) features of the test split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     z, y, rows = np.asarray(z), np.asarray(y), []
-    for fit, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(z, y):
-        p = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(z[fit], y[fit]).predict_proba(z[held])
+    for learn, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(z, y):
+        p = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(z[learn], y[learn]).predict_proba(z[held])
         auroc = roc_auc_score(y[held], p if p.shape[1] > 2 else p[:, 1], multi_class="ovr")
         rows.append(((p.argmax(1) == np.searchsorted(np.unique(y), y[held])).mean(), auroc))
     return Probe(*(estimate(column) for column in zip(*rows)))
@@ -133,7 +133,7 @@ def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the m
     d = torch.cdist(x.flatten(1).float(), train.flatten(1).float(), p=0)  # (N, M)
     return estimate(d.min(1)[0].cpu())
 
-# %% ../nbs/12_metrics.ipynb #226ab0a7
+# %% ../nbs/12_metrics.ipynb #d76ad618
 class BoundReport(NamedTuple):
     "An upper bound on −ln p(x), nats per example"
     z: str # "loop" or "once"
@@ -152,7 +152,5 @@ def bound_report(model:ParamReL, x:Tensor, # (N, *shape)
     "Bound on −ln p(x) with its parts and their standard errors"
     z = z or ("once" if model.reads == "data" else "loop")
     g = torch.Generator(x.device).manual_seed(seed)
-    order = [torch.randperm(len(x), generator=g, device=x.device) for _ in range(draws)]  # a new time for each example every draw
-    runs = [torch.stack(model.bound(x[o], z, n, generator=g, **kwargs))[:, o.argsort()] for o in order]
-    parts = torch.stack(runs).mean(0).cpu()  # (4, N)
+    parts = torch.stack([torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]).mean(0).cpu()  # (4, N)
     return BoundReport(z, n, *(estimate(v) for v in parts), bits_per_dim(parts[3].mean().item(), model.dims))

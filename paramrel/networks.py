@@ -82,14 +82,13 @@ class ResBlock(nn.Module):
         h = self.conv2(self.drop(F.silu(self.adagn(h, emb, z))))
         return self.skip(x) + h
 
-# %% ../nbs/05_networks.ipynb #793a468e
+# %% ../nbs/05_networks.ipynb #c51434d6
 class Attention(nn.Module):
     "Self-attention over pixels, plus the input; starts as the identity"
 
     def __init__(self, channels:int, head_dim:int=32):
         super().__init__()
-        self.heads = max(1, channels//head_dim)
-        if channels % self.heads: self.heads = 1
+        self.heads = next(h for h in range(max(1, channels//head_dim), 0, -1) if channels % h == 0)
         self.norm = nn.GroupNorm(norm_groups(channels), channels)
         self.qkv, self.out = nn.Conv2d(channels, 3*channels, 1), zeroed(nn.Conv2d(channels, channels, 1))
 
@@ -189,21 +188,21 @@ class UNetEncoder(nn.Module):
         h = F.adaptive_avg_pool2d(F.silu(self.norm(h)), self.pool)  # (B, C, pool, pool)
         return self.head(h.flatten(1))
 
-# %% ../nbs/05_networks.ipynb #99f26092
+# %% ../nbs/05_networks.ipynb #2796e303
 class MLPBlock(nn.Module):
     "Norm, linear, AdaGN(t, z), linear, plus the input; starts as the identity"
 
     def __init__(self, width:int, time_dim:int, latent_dim:int=0, dropout:float=0., nested:bool=False):
         super().__init__()
-        self.norm, self.fc1 = nn.GroupNorm(norm_groups(width), width), nn.Linear(width, width)
-        self.adagn, self.drop = AdaGN(width, time_dim, latent_dim, nested), nn.Dropout(dropout)
+        self.norm, self.fc1 = nn.GroupNorm(1, width), nn.Linear(width, width)
+        self.adagn, self.drop = AdaGN(width, time_dim, latent_dim, nested, groups=1), nn.Dropout(dropout)
         self.fc2 = zeroed(nn.Linear(width, width))
 
     def forward(self, x:Tensor, emb:Tensor, z:Tensor|None=None) -> Tensor: # (B, width)
         h = self.adagn(self.fc1(F.silu(self.norm(x))), emb, z)
         return x + self.fc2(self.drop(F.silu(h)))
 
-# %% ../nbs/05_networks.ipynb #4c80825b
+# %% ../nbs/05_networks.ipynb #48fe5b1e
 class MLP(nn.Module):
     "Residual MLP; time and latent enter every block"
 
@@ -213,7 +212,7 @@ class MLP(nn.Module):
         super().__init__()
         self.time, self.stem = TimeEmbedding(width), nn.Linear(n_in, width)
         self.blocks = nn.ModuleList(MLPBlock(width, width, latent_dim, dropout, nested) for _ in range(depth))
-        self.norm, self.head = nn.GroupNorm(norm_groups(width), width), nn.Linear(width, n_out)
+        self.norm, self.head = nn.GroupNorm(1, width), nn.Linear(width, n_out)
         if zero: zeroed(self.head)
 
     def forward(self, x:Tensor, # (B, n_in)

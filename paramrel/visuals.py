@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['MARGIN', 'to_rgb', 'tile', 'show_grid', 'save_grid']
 
-# %% ../nbs/14_visuals.ipynb #a7306f98
+# %% ../nbs/14_visuals.ipynb #b2b1a5d2
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 # %% ../nbs/14_visuals.ipynb #36a4b922

@@ -17,11 +17,12 @@ def test_importing_the_package_or_its_command_loads_no_torch():
 def test_every_public_name_is_there():
     import paramrel
     for name in paramrel.__all__: assert getattr(paramrel, name) is not None
-    with pytest.raises(AttributeError): paramrel.no_such_name
+    assert not hasattr(paramrel, "no_such_name")
 
 
 def test_importing_touches_no_global_random_state():
-    done = python("import torch; a = torch.random.get_rng_state(); import paramrel.quickstart; print(a.equal(torch.random.get_rng_state()))")
+    done = python("import torch; a = torch.random.get_rng_state(); import paramrel.quickstart; "
+                  "print(a.equal(torch.random.get_rng_state()))")
     assert done.stdout.strip() == "True", done.stderr
 
 
@@ -33,15 +34,18 @@ def test_the_command_is_installed_and_helps():
     assert done.returncode == 0 and "quickstart" in done.stdout and done.stderr == ""
 
 
-@pytest.mark.parametrize("args", [["quickstart", "--seed", "x"], ["quickstart", "--unknown"], ["nothing"], ["quickstart", "--steps=0"], ["quickstart", "--latent-dim=0"]])
+@pytest.mark.parametrize("args", [["nothing"], ["quickstart", "--seed", "x"], ["quickstart", "--unknown"],
+                                  ["quickstart", "--steps=0"], ["quickstart", "--latent-dim=0"]])
 def test_a_mistake_is_one_line_and_status_2(args):
     done = python("from paramrel.cli import main; main()", *args)
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("paramrel: ")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("paramrel: ")
 
 
 def test_debug_shows_the_traceback(tmp_path):
     (tmp_path/"checkpoints"/"step-00000001").mkdir(parents=True)
     args = ["quickstart", "--out", str(tmp_path), "--steps", "1"]
-    plain, debug = (python("from paramrel.cli import main; main()", *args, *extra) for extra in ([], ["--debug"]))
+    run = "from paramrel.cli import main; main()"
+    plain, debug = python(run, *args), python(run, *args, "--debug")
     assert plain.returncode == 2 and "holds a run already" in plain.stderr and "Traceback" not in plain.stderr
     assert "Traceback" in debug.stderr
