@@ -350,7 +350,7 @@ class DiscretizedFlow(_RealFlow, _FiniteFlow):
         c = bin_centre(torch.arange(self.bins, device=m.device), self.bins, m.dtype)
         return m[..., None]*c - per_example(α, m[..., None])*c.square()/2
 
-# %% ../nbs/02_flows.ipynb #fece5383
+# %% ../nbs/02_flows.ipynb #c51040ab
 class MixedSchedule:
     "The schedules of a record's blocks side by side: every accuracy has a last axis, one entry for each coordinate of η"
 
@@ -366,6 +366,10 @@ class MixedSchedule:
     def rate(self, t:Tensor|float) -> Tensor: # t.shape + (E,)
         "β′(t)"
         return self._join([s.rate(t) for s in self.schedules])
+
+    def clock(self, t:Tensor|float) -> Tensor: # t.shape + (E,)
+        "The variable in which beliefs change smoothly"
+        return self._join([s.clock(t) for s in self.schedules])
 
     def alpha(self, t:Tensor|float, s:Tensor|float) -> Tensor: # t.shape + (E,)
         "Accuracy of the step t → s"

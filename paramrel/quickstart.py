@@ -63,7 +63,7 @@ def timed(seconds:dict, phase:str):
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #02c97882
+# %% ../nbs/14a_quickstart.ipynb #87685e17
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
@@ -77,6 +77,7 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     with timed(seconds, "data"): train, test = load("digits"), load("digits", split="test")
     torch.manual_seed(seed)  # of the weights; everything later has a generator of its own
     model = ParamReL.from_preset("digits", reads=reads, latent_dim=latent_dim or p.latent_dim)
+    out.mkdir(parents=True, exist_ok=True); (out/"data.json").write_text(json.dumps({"name": "digits", "kind": "binary", "bins": None}))
     with timed(seconds, "training"): log = fit(model, train.x, config, out, progress=progress)
     model.cpu()
     with timed(seconds, "evaluation"): measured = judge(model, train, test, seed)

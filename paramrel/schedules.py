@@ -38,7 +38,7 @@ def check_time(t:Tensor|float # any shape
     t = check_range("t", t, 0, 1, "t=0 is the prior, t=1 the data")
     return t if t.is_floating_point() else t.double()
 
-# %% ../nbs/00_schedules.ipynb #e09d9fa8
+# %% ../nbs/00_schedules.ipynb #001a653e
 @dataclass(frozen=True)
 class ExponentialSchedule:
     "Accuracy β(t) = σ₁^(−2t) − 1: the remaining noise σ₁ᵗ shrinks by a constant factor"
@@ -74,11 +74,15 @@ class ExponentialSchedule:
         "γ_t = β/(1+β), from 0 to 1 − σ₁²"
         return -torch.expm1(-self.k*check_time(t))
 
+    def clock(self, t:Tensor|float) -> Tensor:
+        "ln √β: the variable in which beliefs change smoothly, for multistep samplers"
+        return self.beta(t).log()/2
+
     def sigma(self, t:Tensor|float) -> Tensor:
         "√(1 − γ_t) = σ₁ᵗ, the noise that is left"
         return torch.exp(-self.k/2*check_time(t))
 
-# %% ../nbs/00_schedules.ipynb #51260ca3
+# %% ../nbs/00_schedules.ipynb #18991815
 @dataclass(frozen=True)
 class QuadraticSchedule:
     "Accuracy β(t) = β(1) t²"
@@ -99,6 +103,10 @@ class QuadraticSchedule:
     def time(self, beta:Tensor|float) -> Tensor:
         "The time at which the accuracy is `beta`"
         return (check_range("beta", beta, 0, math.inf, "accuracies only add")/self.beta_end).sqrt()
+
+    def clock(self, t:Tensor|float) -> Tensor:
+        "√β: the variable in which beliefs change smoothly, for multistep samplers"
+        return self.beta(t).sqrt()
 
     def alpha(self, t:Tensor|float, s:Tensor|float) -> Tensor:
         "Accuracy β(s) − β(t) of the step t → s, without cancellation"

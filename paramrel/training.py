@@ -91,13 +91,13 @@ def versions() -> dict[str, str]:
     "Versions of what a result depends on"
     return {"paramrel": __version__, **{p: version(p) for p in ("torch", "numpy", "scikit-learn")}}
 
-# %% ../nbs/11_training.ipynb #957d565c
+# %% ../nbs/11_training.ipynb #367e3fbc
 class TrainState:
     "Model, its moving average and AdamW, as one thing that can take a step and be saved"
 
     def __init__(self, model:ParamReL, config:TrainConfig, total:int):
         self.model, self.config, self.total, self.step = model, config, total, 0
-        self.params = dict(model.named_parameters())
+        self.params = {k: p for k, p in model.named_parameters() if not k.startswith("latent_prior.")} # that is fitted afterwards
         self.ema = {k: p.detach().clone() for k, p in self.params.items()}
         self.opt = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay, betas=(.9, .99), fused=True)
 
