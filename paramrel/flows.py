@@ -7,7 +7,7 @@ __all__ = ['PREDICTIONS', 'T_MIN', 'KINDS', 'ARGUMENTS', 'per_example', 'need_sh
            'ContinuousFlow', 'DiscreteFlow', 'BinaryFlow', 'DiscretizedFlow', 'MixedSchedule', 'MixedOutput',
            'MixedFlow', 'flow_config', 'make_flow', 'information', 'plot_information']
 
-# %% ../nbs/02_flows.ipynb #a69749b0
+# %% ../nbs/02_flows.ipynb #013090df
 import math
 
 import torch
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .distributions import Bernoulli, Categorical, Delta, DiscretizedNormal, Output, bin_centre, bin_index, event_sum
-from .schedules import ExponentialSchedule, QuadraticSchedule, can_look, check_range
+from .schedules import ExponentialSchedule, LearnedSchedule, QuadraticSchedule, Schedule, can_look, check_range
 
 # %% ../nbs/02_flows.ipynb #172be096
 def per_example(v:Tensor|float, # a number, or one number an example (B,)
@@ -350,8 +350,8 @@ class DiscretizedFlow(_RealFlow, _FiniteFlow):
         c = bin_centre(torch.arange(self.bins, device=m.device), self.bins, m.dtype)
         return m[..., None]*c - per_example(α, m[..., None])*c.square()/2
 
-# %% ../nbs/02_flows.ipynb #c51040ab
-class MixedSchedule:
+# %% ../nbs/02_flows.ipynb #5388b929
+class MixedSchedule(Schedule):
     "The schedules of a record's blocks side by side: every accuracy has a last axis, one entry for each coordinate of η"
 
     def __init__(self, schedules:list, widths:list[int]): self.schedules, self.widths = schedules, widths
@@ -484,7 +484,7 @@ class MixedFlow(BayesianFlow):
         "½β′‖e − ê‖², summed over the blocks"
         return sum(f.kl_rate(b, q, t) for f, b, q in zip(self.flows, self.split(x), p.parts))
 
-# %% ../nbs/02_flows.ipynb #842064f9
+# %% ../nbs/02_flows.ipynb #84751337
 KINDS = {c.__name__: c for c in (ContinuousFlow, DiscretizedFlow, DiscreteFlow, BinaryFlow)}
 ARGUMENTS = {"ContinuousFlow": ("sigma1", "prediction", "bound", "clip"), "DiscretizedFlow": ("bins", "sigma1", "prediction", "clip"),
              "DiscreteFlow": ("K", "beta1"), "BinaryFlow": ("beta1",)}
@@ -492,15 +492,18 @@ ARGUMENTS = {"ContinuousFlow": ("sigma1", "prediction", "bound", "clip"), "Discr
 def flow_config(flow:BayesianFlow) -> dict: # JSON-able
     "Kind and arguments of a flow"
     if isinstance(flow, MixedFlow): return {"kind": "MixedFlow", "blocks": [[flow_config(f), n] for f, n in zip(flow.flows, flow.columns)]}
-    return {"kind": type(flow).__name__, **{k: getattr(flow, k) for k in ARGUMENTS[type(flow).__name__]}}
+    learned = {"knots": list(flow.schedule.knots)} if isinstance(flow.schedule, LearnedSchedule) else {}
+    return {"kind": type(flow).__name__, **{k: getattr(flow, k) for k in ARGUMENTS[type(flow).__name__]}, **learned}
 
 def make_flow(config:dict, # kind and arguments
              ) -> BayesianFlow:
     "The flow that `flow_config` described"
-    kind, args = config.get("kind"), {k: v for k, v in config.items() if k != "kind"}
+    kind, args = config.get("kind"), {k: v for k, v in config.items() if k not in ("kind", "knots")}
     if kind == "MixedFlow": return MixedFlow(*((make_flow(c), n) for c, n in args["blocks"]))
     if kind not in KINDS: raise ValueError(f"kind={kind!r} needs to be one of {', '.join(KINDS)}, MixedFlow")
-    return KINDS[kind](**args)
+    flow = KINDS[kind](**args)
+    if "knots" in config: flow.schedule = LearnedSchedule(flow.schedule, tuple(config["knots"]))
+    return flow
 
 # %% ../nbs/02_flows.ipynb #8116f241
 @torch.no_grad()

@@ -48,7 +48,7 @@ def network_pair(flow:BayesianFlow,
     return (MLPEncoder(math.prod(θ_shape), 2*latent_dim, 4*channels, blocks + 1, dropout),
             MLP(math.prod(θ_shape), math.prod(h_shape), 4*channels, blocks + 1, latent_dim, dropout, nested))
 
-# %% ../nbs/08_model.ipynb #7cac583c
+# %% ../nbs/08_model.ipynb #6cc3d20a
 class FlowAutoencoder(nn.Module):
     "A flow whose networks know a latent: self-encoder q(z | θ_s, s) and decoder p_O(x | ψ(θ_t, z), t)"
 
@@ -102,14 +102,14 @@ class FlowAutoencoder(nn.Module):
              s:Tensor, # (B,) its times
             ) -> Latent:
         "Self-encoder q(z | θ_s, s)"
-        return self.encoder(self._see(η, s), s)
+        return self.encoder(self._see(η, s), self.flow.schedule.base_time(s))
 
     def decode(self, η:Tensor, # (B, …) evidence
                t:Tensor, # (B,)
                z:Tensor, # (B, d)
               ) -> Output:
         "Output distribution p_O(x | ψ(θ_t, z), t)"
-        h = self.decoder(self._see(η, t), t, z.to(self.dtype)).to(η.dtype)
+        h = self.decoder(self._see(η, t), self.flow.schedule.base_time(t), z.to(self.dtype)).to(η.dtype)
         out = self.flow.output_shape(self.shape)
         if len(self.shape) == 3: h = from_channels(h, math.prod(out)//self.dims)
         return self.flow.output(h.reshape(len(h), *out), η, t)

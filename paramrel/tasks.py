@@ -6,14 +6,14 @@
 __all__ = ['Codes', 'encode', 'decode', 'draw_subcodes', 'reconstruct', 'condition', 'timevary', 'lerp', 'slerp', 'interpolate',
            'traverse', 'direction', 'manipulate', 'fit_latent_flow']
 
-# %% ../nbs/09_tasks.ipynb #3e59ab83
+# %% ../nbs/09_tasks.ipynb #ed615f14
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .latents import LatentFlow, fit_latents
-from .model import SAMPLERS, ParamReL, evaluating
+from .model import ParamReL, evaluating
 from .samplers import invert, ode, time_grid
 
 # %% ../nbs/09_tasks.ipynb #5632d3f9
