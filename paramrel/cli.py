@@ -14,11 +14,11 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-# %% ../nbs/15_cli.ipynb #eb895623
+# %% ../nbs/15_cli.ipynb #01eba36b
 def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, reads:Literal["self", "data", "ahead"]="ahead", latent_dim:int|None=None):
     """Train ParamReL on real handwritten digits, measure it, draw samples: a few minutes on a laptop.
 
-    Writes OUT/metrics.json, samples.png, reconstructions.png, conditional.png and model/.
+    Writes OUT/metrics.json, samples.png, samples-latent-flow.png, reconstructions.png, conditional.png and model/.
 
     Args:
         out: Folder to write; must not hold a run already.

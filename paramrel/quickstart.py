@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EARLY', 'plain', 'judge', 'draw', 'timed', 'quickstart', 'summary']
 
-# %% ../nbs/14a_quickstart.ipynb #0f5e354b
+# %% ../nbs/14a_quickstart.ipynb #65c744ed
 import json
 import time
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from .data import Dataset, load
 from .metrics import active_units, bound_report, conditional_report, floors, nearest_distance, pixel_classifier, probe, usage_gap
 from .model import ParamReL
 from .presets import preset
+from .tasks import fit_latent_flow
 from .training import fit, versions
 from .visuals import save_grid
 
@@ -28,7 +29,7 @@ def plain(v):
     if isinstance(v, dict): return {k: plain(w) for k, w in v.items()}
     return [plain(w) for w in v] if isinstance(v, list|tuple) else v
 
-# %% ../nbs/14a_quickstart.ipynb #4f3a11b1
+# %% ../nbs/14a_quickstart.ipynb #fb20dc68
 EARLY = 0.4 # a reading time at which z holds the digit and not its pixels
 
 def judge(model:ParamReL, train:Dataset, test:Dataset, seed:int=0) -> dict: # JSON-able
@@ -40,9 +41,9 @@ def judge(model:ParamReL, train:Dataset, test:Dataset, seed:int=0) -> dict: # JS
         "probe": {"paramrel": probe(model.encode(test.x), test.y), "paramrel_early": probe(model.encode(test.x, EARLY, g), test.y),
                   **floors(model, train.x, test.x, test.y, seed=seed + 1)},
         "usage_gap": usage_gap(model, test.x, seed=seed), "active_units": active_units(model, test.x), "conditional": cond,
-        "samples": {"nearest_training": nearest_distance(model.sample(300, "self", 100, g), train.x), "held_out_nearest_training": nearest_distance(test.x, train.x)}})
+        "samples": {z: nearest_distance(model.sample(300, z, 50, g), train.x) for z in ("self", "latent-flow")} | {"held_out": nearest_distance(test.x, train.x)}})
 
-# %% ../nbs/14a_quickstart.ipynb #f6fb8f02
+# %% ../nbs/14a_quickstart.ipynb #5f92277d
 def draw(model:ParamReL, test:Dataset, out:Path, seed:int=0, steps:int=100, scale:int=6) -> dict[str, str]: # name → path
     "The three pictures"
     g = torch.Generator().manual_seed(seed)
@@ -53,7 +54,7 @@ def draw(model:ParamReL, test:Dataset, out:Path, seed:int=0, steps:int=100, scal
     fresh = lambda z: model.sample(z=z.repeat_interleave(reps, 0), steps=steps, generator=g).unflatten(0, (10, reps))
     cond = torch.cat([sources[:, None], fresh(model.encode(sources)), fresh(model.encode(sources, EARLY, g))], 1)  # (10, 1 + 2·reps, …)
     return {name: str(save_grid(out/f"{name}.png", v, columns, scale)) for name, v, columns in [
-        ("samples", model.sample(100, "self", steps, g), 10), ("reconstructions", pairs, 10), ("conditional", cond.flatten(0, 1), 1 + 2*reps)]}
+        ("samples", model.sample(100, "self", steps, g), 10), ("samples-latent-flow", model.sample(100, "latent-flow", steps, g), 10), ("reconstructions", pairs, 10), ("conditional", cond.flatten(0, 1), 1 + 2*reps)]}
 
 # %% ../nbs/14a_quickstart.ipynb #798f0ef7
 @contextmanager
@@ -63,13 +64,14 @@ def timed(seconds:dict, phase:str):
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #87685e17
+# %% ../nbs/14a_quickstart.ipynb #85757e9a
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
                reads:str="ahead", # when the encoder reads: "self", "data" or "ahead"
                latent_dim:int|None=None, # d, size of z; None: the preset's
                progress:bool=True, # a live progress bar
+               latent_steps:int=2000, # to fit the prior of the latents
               ) -> dict: # what metrics.json holds
     "Train ParamReL on real handwritten digits, measure it on held-out ones, draw samples, save it all"
     out, p, seconds = Path(out), preset("digits"), {}
@@ -80,6 +82,8 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     out.mkdir(parents=True, exist_ok=True); (out/"data.json").write_text(json.dumps({"name": "digits", "kind": "binary", "bins": None}))
     with timed(seconds, "training"): log = fit(model, train.x, config, out, progress=progress)
     model.cpu()
+    with timed(seconds, "latent prior"): fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
+    model.save_pretrained(out/"model")
     with timed(seconds, "evaluation"): measured = judge(model, train, test, seed)
     with timed(seconds, "pictures"): files = draw(model, test, out, seed)
     metrics = {"preset": "digits", "seed": seed, "reads": reads, "latent_dim": model.latent_dim, "train": len(train), "held_out": len(test), "config": asdict(config),
@@ -87,7 +91,7 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     (out/"metrics.json").write_text(json.dumps(metrics, indent=1))
     return metrics | {"files": files | {"metrics": str(out/"metrics.json"), "model": str(out/"model")}}
 
-# %% ../nbs/14a_quickstart.ipynb #b53be8a2
+# %% ../nbs/14a_quickstart.ipynb #5e0a98ab
 def summary(m:dict # what `quickstart` returned
            ) -> str:
     "A short report of a quickstart"
@@ -100,5 +104,5 @@ def summary(m:dict # what `quickstart` returned
              f"  is z used?              another digit's z costs {pm(m['usage_gap']['average'])} nats; {m['active_units']} latents active",
              f"  samples with z fixed    {pm(c['error'], 100, 2)}% of pixels differ from the source; two samples differ in {pm(c['diversity'])} of 64",
              f"  label agreement         {pm(c['agreement'], 100)}%; the same classifier on real digits {pm(c['classifier'], 100)}%",
-             f"  samples from nothing    {pm(m['samples']['nearest_training'])} pixels from the nearest training digit; held-out digits {pm(m['samples']['held_out_nearest_training'])}", ""]
-    return "\n".join(lines + [f"  {name:16s}{path}" for name, path in m["files"].items()])
+             f"  samples from nothing    {pm(m['samples']['self'])} pixels from the nearest training digit, with the latent prior {pm(m['samples']['latent-flow'])}; held-out digits {pm(m['samples']['held_out'])}", ""]
+    return "\n".join(lines + [f"  {name:20s}{path}" for name, path in m["files"].items()])
