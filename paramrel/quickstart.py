@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['EARLY', 'plain', 'judge', 'draw', 'timed', 'quickstart', 'summary']
 
-# %% ../nbs/14a_quickstart.ipynb #65c744ed
+# %% ../nbs/14a_quickstart.ipynb #7d6bad0b
 import json
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -56,15 +57,16 @@ def draw(model:ParamReL, test:Dataset, out:Path, seed:int=0, steps:int=100, scal
     return {name: str(save_grid(out/f"{name}.png", v, columns, scale)) for name, v, columns in [
         ("samples", model.sample(100, "self", steps, g), 10), ("samples-latent-flow", model.sample(100, "latent-flow", steps, g), 10), ("reconstructions", pairs, 10), ("conditional", cond.flatten(0, 1), 1 + 2*reps)]}
 
-# %% ../nbs/14a_quickstart.ipynb #798f0ef7
+# %% ../nbs/14a_quickstart.ipynb #3bba3a67
 @contextmanager
-def timed(seconds:dict, phase:str):
-    "Add a phase's seconds to the table"
+def timed(seconds:dict, phase:str, say:bool=False):
+    "Add a phase's seconds to the table; say on standard error that it has begun"
+    if say: print(f"{phase} …", file=sys.stderr, flush=True)
     start = time.perf_counter()
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #85757e9a
+# %% ../nbs/14a_quickstart.ipynb #369f615d
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
@@ -82,10 +84,10 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     out.mkdir(parents=True, exist_ok=True); (out/"data.json").write_text(json.dumps({"name": "digits", "kind": "binary", "bins": None}))
     with timed(seconds, "training"): log = fit(model, train.x, config, out, progress=progress)
     model.cpu()
-    with timed(seconds, "latent prior"): fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
+    with timed(seconds, "latent prior", progress): fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
     model.save_pretrained(out/"model")
-    with timed(seconds, "evaluation"): measured = judge(model, train, test, seed)
-    with timed(seconds, "pictures"): files = draw(model, test, out, seed)
+    with timed(seconds, "evaluation", progress): measured = judge(model, train, test, seed)
+    with timed(seconds, "pictures", progress): files = draw(model, test, out, seed)
     metrics = {"preset": "digits", "seed": seed, "reads": reads, "latent_dim": model.latent_dim, "train": len(train), "held_out": len(test), "config": asdict(config),
                **measured, "final_loss": log[-1], "seconds": seconds | {"total": round(sum(seconds.values()), 1)}, "versions": versions()}
     (out/"metrics.json").write_text(json.dumps(metrics, indent=1))
