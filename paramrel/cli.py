@@ -6,13 +6,11 @@
 __all__ = ['COMMANDS', 'EXPECTED', 'quickstart', 'generate', 'reconstruct', 'condition', 'timevary', 'interpolate', 'traverse',
            'manipulate', 'encode', 'runs', 'opened', 'positive', 'presets', 'unboxed', 'fail', 'main', 'deferred']
 
-# %% ../nbs/15_cli.ipynb #269bb03c
+# %% ../nbs/15_cli.ipynb #1a926216
 import contextlib
 import io
 import sys
 from typing import Literal
-
-from tyro.conf import Positional
 
 # %% ../nbs/15_cli.ipynb #01eba36b
 def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, reads:Literal["self", "data", "ahead"]="ahead", latent_dim:int|None=None):
@@ -33,8 +31,8 @@ def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, r
     from paramrel.quickstart import quickstart, summary
     print(summary(quickstart(out, seed, steps, reads, latent_dim)))
 
-# %% ../nbs/15_cli.ipynb #3e4f995b
-def generate(run:Positional[str], out:str="samples.png", n:int=64, z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
+# %% ../nbs/15_cli.ipynb #979e7c7f
+def generate(run:str, out:str="samples.png", n:int=64, z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
              sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral", steps:int=100, seed:int=0, gif:bool=False):
     """Draw new data from a trained run.
 
@@ -51,7 +49,7 @@ def generate(run:Positional[str], out:str="samples.png", n:int=64, z:Literal["se
     positive(n=n, steps=steps)
     print(runs().generate(opened(run), out, n, z, sampler, steps, seed, gif))
 
-def reconstruct(run:Positional[str], out:str="reconstructions.png", n:int=10, input:tuple[str, ...]=(), steps:int=100, seed:int=0):
+def reconstruct(run:str, out:str="reconstructions.png", n:int=10, input:tuple[str, ...]=(), steps:int=100, seed:int=0):
     """Encode images to their two codes and decode them again.
 
     Args:
@@ -65,7 +63,7 @@ def reconstruct(run:Positional[str], out:str="reconstructions.png", n:int=10, in
     positive(n=n, steps=steps)
     print(runs().reconstruct(opened(run), out, n, input, steps, seed))
 
-def condition(run:Positional[str], out:str="condition.png", n:int=8, input:tuple[str, ...]=(), variations:int=8, steps:int=100, seed:int=0):
+def condition(run:str, out:str="condition.png", n:int=8, input:tuple[str, ...]=(), variations:int=8, steps:int=100, seed:int=0):
     """Keep what an image is, z, and draw its details, u0, anew (Fig. 3 left).
 
     Args:
@@ -80,7 +78,7 @@ def condition(run:Positional[str], out:str="condition.png", n:int=8, input:tuple
     positive(n=n, variations=variations, steps=steps)
     print(runs().condition(opened(run), out, n, input, variations, steps, seed))
 
-def timevary(run:Positional[str], out:str="timevary.png", n:int=8, input:tuple[str, ...]=(), times:tuple[float, ...]=(.1, .2, .3, .4, .6, .8, 1.), steps:int=100, seed:int=0):
+def timevary(run:str, out:str="timevary.png", n:int=8, input:tuple[str, ...]=(), times:tuple[float, ...]=(.1, .2, .3, .4, .6, .8, 1.), steps:int=100, seed:int=0):
     """Keep the details, u0, and read z at several times (Fig. 3 right).
 
     Args:
@@ -95,8 +93,8 @@ def timevary(run:Positional[str], out:str="timevary.png", n:int=8, input:tuple[s
     positive(n=n, steps=steps)
     print(runs().timevary(opened(run), out, n, input, times, steps, seed))
 
-# %% ../nbs/15_cli.ipynb #365995e1
-def interpolate(run:Positional[str], out:str="interpolate.png", n:int=6, input:tuple[str, ...]=(), points:int=9, move:Literal["both", "z", "u"]="both", steps:int=100, seed:int=0):
+# %% ../nbs/15_cli.ipynb #d09d2a59
+def interpolate(run:str, out:str="interpolate.png", n:int=6, input:tuple[str, ...]=(), points:int=9, move:Literal["both", "z", "u"]="both", steps:int=100, seed:int=0):
     """Go from one image to another: a line in z, an arc in u0 (Fig. 4).
 
     Args:
@@ -112,7 +110,7 @@ def interpolate(run:Positional[str], out:str="interpolate.png", n:int=6, input:t
     positive(n=n, points=points, steps=steps)
     print(runs().interpolate(opened(run), out, n, input, points, move, steps, seed))
 
-def traverse(run:Positional[str], out:str="traverse.png", input:tuple[str, ...]=(), dims:tuple[int, ...]=(), reach:float=3., points:int=7, steps:int=100, seed:int=0):
+def traverse(run:str, out:str="traverse.png", input:tuple[str, ...]=(), dims:tuple[int, ...]=(), reach:float=3., points:int=7, steps:int=100, seed:int=0):
     """Move one latent at a time (Fig. 5).
 
     Args:
@@ -128,7 +126,7 @@ def traverse(run:Positional[str], out:str="traverse.png", input:tuple[str, ...]=
     positive(points=points, steps=steps, reach=reach)
     print(runs().traverse(opened(run), out, input, dims, reach, points, steps, seed))
 
-def manipulate(run:Positional[str], label:int, out:str="manipulate.png", n:int=8, input:tuple[str, ...]=(), reach:float=6., points:int=7, steps:int=100, seed:int=0):
+def manipulate(run:str, label:int, out:str="manipulate.png", n:int=8, input:tuple[str, ...]=(), reach:float=6., points:int=7, steps:int=100, seed:int=0):
     """Move images towards a label, along a linear classifier's direction.
 
     Args:
@@ -145,7 +143,7 @@ def manipulate(run:Positional[str], label:int, out:str="manipulate.png", n:int=8
     positive(n=n, points=points, steps=steps, reach=reach)
     print(runs().manipulate(opened(run), label, out, n, input, reach, points, steps, seed))
 
-def encode(run:Positional[str], out:str="latents.npz", input:tuple[str, ...]=(), split:Literal["train", "test"]="test", times:tuple[float, ...]=(), seed:int=0):
+def encode(run:str, out:str="latents.npz", input:tuple[str, ...]=(), split:Literal["train", "test"]="test", times:tuple[float, ...]=(), seed:int=0):
     """Write latents of a split, or of image files, to an .npz file.
 
     Args:
@@ -200,7 +198,7 @@ def fail(message:str):
     print("paramrel: " + " ".join(message.split()), file=sys.stderr)
     raise SystemExit(2)
 
-# %% ../nbs/15_cli.ipynb #22bf34c7
+# %% ../nbs/15_cli.ipynb #28219f79
 def main(args:list[str]|None=None # None: what was typed
         ):
     "The `paramrel` command"
@@ -212,6 +210,7 @@ def main(args:list[str]|None=None # None: what was typed
     try:
         with contextlib.redirect_stderr(said):
             call = tyro.extras.subcommand_cli_from_dict({k: deferred(f) for k, f in COMMANDS.items()}, prog="paramrel", args=args,
+                config=(tyro.conf.PositionalRequiredArgs,), # RUN is positional because it is required
                 description="Representation learning in the parameter space of Bayesian flow networks. Start with: paramrel quickstart")
     except SystemExit as end:
         if end.code: fail(unboxed(said.getvalue()))
