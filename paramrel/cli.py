@@ -31,7 +31,7 @@ def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, r
     from paramrel.quickstart import quickstart, summary
     print(summary(quickstart(out, seed, steps, reads, latent_dim)))
 
-# %% ../nbs/15_cli.ipynb #979e7c7f
+# %% ../nbs/15_cli.ipynb #3ccb20b0
 def generate(run:str, out:str="samples.png", n:int=64, z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
              sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral", steps:int=100, seed:int=0, gif:bool=False):
     """Draw new data from a trained run.
@@ -49,6 +49,7 @@ def generate(run:str, out:str="samples.png", n:int=64, z:Literal["self", "prior"
     positive(n=n, steps=steps)
     print(runs().generate(opened(run), out, n, z, sampler, steps, seed, gif))
 
+# %% ../nbs/15_cli.ipynb #41d20085
 def reconstruct(run:str, out:str="reconstructions.png", n:int=10, input:tuple[str, ...]=(), steps:int=100, seed:int=0):
     """Encode images to their two codes and decode them again.
 
@@ -63,6 +64,7 @@ def reconstruct(run:str, out:str="reconstructions.png", n:int=10, input:tuple[st
     positive(n=n, steps=steps)
     print(runs().reconstruct(opened(run), out, n, input, steps, seed))
 
+# %% ../nbs/15_cli.ipynb #fc6543ed
 def condition(run:str, out:str="condition.png", n:int=8, input:tuple[str, ...]=(), variations:int=8, steps:int=100, seed:int=0):
     """Keep what an image is, z, and draw its details, u0, anew (Fig. 3 left).
 
@@ -78,6 +80,7 @@ def condition(run:str, out:str="condition.png", n:int=8, input:tuple[str, ...]=(
     positive(n=n, variations=variations, steps=steps)
     print(runs().condition(opened(run), out, n, input, variations, steps, seed))
 
+# %% ../nbs/15_cli.ipynb #794690a4
 def timevary(run:str, out:str="timevary.png", n:int=8, input:tuple[str, ...]=(), times:tuple[float, ...]=(.1, .2, .3, .4, .6, .8, 1.), steps:int=100, seed:int=0):
     """Keep the details, u0, and read z at several times (Fig. 3 right).
 
@@ -93,7 +96,7 @@ def timevary(run:str, out:str="timevary.png", n:int=8, input:tuple[str, ...]=(),
     positive(n=n, steps=steps)
     print(runs().timevary(opened(run), out, n, input, times, steps, seed))
 
-# %% ../nbs/15_cli.ipynb #d09d2a59
+# %% ../nbs/15_cli.ipynb #390c4cd0
 def interpolate(run:str, out:str="interpolate.png", n:int=6, input:tuple[str, ...]=(), points:int=9, move:Literal["both", "z", "u"]="both", steps:int=100, seed:int=0):
     """Go from one image to another: a line in z, an arc in u0 (Fig. 4).
 
@@ -110,6 +113,7 @@ def interpolate(run:str, out:str="interpolate.png", n:int=6, input:tuple[str, ..
     positive(n=n, points=points, steps=steps)
     print(runs().interpolate(opened(run), out, n, input, points, move, steps, seed))
 
+# %% ../nbs/15_cli.ipynb #80de8ecf
 def traverse(run:str, out:str="traverse.png", input:tuple[str, ...]=(), dims:tuple[int, ...]=(), reach:float=3., points:int=7, steps:int=100, seed:int=0):
     """Move one latent at a time (Fig. 5).
 
@@ -126,6 +130,7 @@ def traverse(run:str, out:str="traverse.png", input:tuple[str, ...]=(), dims:tup
     positive(points=points, steps=steps, reach=reach)
     print(runs().traverse(opened(run), out, input, dims, reach, points, steps, seed))
 
+# %% ../nbs/15_cli.ipynb #c62e44f4
 def manipulate(run:str, label:int, out:str="manipulate.png", n:int=8, input:tuple[str, ...]=(), reach:float=6., points:int=7, steps:int=100, seed:int=0):
     """Move images towards a label, along a linear classifier's direction.
 
@@ -143,6 +148,7 @@ def manipulate(run:str, label:int, out:str="manipulate.png", n:int=8, input:tupl
     positive(n=n, points=points, steps=steps, reach=reach)
     print(runs().manipulate(opened(run), label, out, n, input, reach, points, steps, seed))
 
+# %% ../nbs/15_cli.ipynb #5f9e4142
 def encode(run:str, out:str="latents.npz", input:tuple[str, ...]=(), split:Literal["train", "test"]="test", times:tuple[float, ...]=(), seed:int=0):
     """Write latents of a split, or of image files, to an .npz file.
 

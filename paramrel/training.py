@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EPOCH_STREAM', 'mixed', 'step_generator', 'batch_indices', 'total_steps', 'learning_rate', 'ema_decay', 'flush',
-           'save_checkpoint', 'last_checkpoint', 'versions', 'TrainState', 'fit', 'open_run', 'append_line',
-           'check_line']
+           'save_checkpoint', 'last_checkpoint', 'versions', 'TrainState', 'train_step', 'fit', 'open_run',
+           'append_line', 'check_line']
 
 # %% ../nbs/11_training.ipynb #0f1352ac
 import json
@@ -134,7 +134,18 @@ class TrainState:
         finally:
             with torch.no_grad(): [p.copy_(kept[k]) for k, p in self.params.items()]
 
-# %% ../nbs/11_training.ipynb #a397804c
+# %% ../nbs/11_training.ipynb #c0470be1
+def train_step(state:TrainState, x:Tensor, # (N, *shape) data on the model's device
+               backward:Callable[[Tensor], None]) -> Tensor: # (5,) flow, kl, mmd, total, norm of the gradient
+    "One step: its batch, times and noise follow from (seed, step)"
+    c, g = state.config, step_generator(state.config.seed, state.step, x.device)
+    batch = x[batch_indices(state.step, c.batch_size, len(x), c.seed).to(x.device)]
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=c.precision == "bf16"):
+        loss = state.model(batch, c.gamma, c.lam, generator=g)
+    backward(loss.total)
+    return torch.stack([*(v.detach() for v in loss), state.update()])
+
+# %% ../nbs/11_training.ipynb #3a1afdae
 def fit(model:ParamReL, # trained in place; ends with the averaged weights
         x:Tensor, # (N, *shape) data, whole
         config:TrainConfig,
@@ -156,12 +167,8 @@ def fit(model:ParamReL, # trained in place; ends with the averaged weights
     bar = tqdm(total=total, initial=state.step, desc="training", unit="step", disable=not progress, mininterval=.5)
     sums, started, since = torch.zeros(5, device=x.device), time.perf_counter(), state.step
     while state.step < total:
-        k, g = state.step, step_generator(config.seed, state.step, x.device)
-        batch = x[batch_indices(k, config.batch_size, len(x), config.seed).to(x.device)]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = model(batch, config.gamma, config.lam, generator=g)
-        accelerator.backward(loss.total)
-        sums += torch.stack([*(v.detach() for v in loss), state.update()])
+        k = state.step
+        sums += train_step(state, x, accelerator.backward)
         if state.step % config.log_every == 0 or state.step == total:
             line = dict(zip(("flow", "kl", "mmd", "total", "grad_norm"), (sums/(state.step - since)).tolist()))
             line = {"step": state.step, **line, "lr": learning_rate(k, total, config), "images_per_second": round(config.batch_size*(state.step - since)/(time.perf_counter() - started), 1)}
