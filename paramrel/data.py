@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# %% ../nbs/10_data.ipynb #6a6574f4
+# %% ../nbs/10_data.ipynb #444c8b86
 @dataclass
 class Dataset:
     "Examples of one kind, whole in memory"
@@ -25,10 +25,13 @@ class Dataset:
 
     def __len__(self) -> int: return len(self.x)
 
+    def take(self, i) -> Tensor: return self.x[i] if isinstance(self.x, Tensor) else self.x.__getitems__(list(i))
+    def draw(self, x:Tensor, generator=None) -> Tensor: return x
+
     @property
     def shape(self) -> tuple[int, ...]:
         "Shape of an example"
-        return tuple(self.x.shape[1:])
+        return tuple(self.x.shape[1:] if isinstance(self.x, Tensor) else self.x.shape)
 
 # %% ../nbs/10_data.ipynb #73b97298
 def as_kind(v:Tensor, # integers 0…top

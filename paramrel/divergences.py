@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['kl_standard_normal', 'square_distances', 'RBF', 'IMQ', 'mean_within', 'mmd']
 
-# %% ../nbs/04_divergences.ipynb #80f7f69b
+# %% ../nbs/04_divergences.ipynb #3a367baf
 import math
 
 import torch
 from torch import Tensor
+
+from .noise import Noise, normal_like
 
 # %% ../nbs/04_divergences.ipynb #1ada25e7
 def kl_standard_normal(mean:Tensor, # (B, d)
@@ -70,19 +72,19 @@ def mean_within(k:Tensor, # (N, N) kernel matrix of a crowd with itself
     n = len(k)
     return (k.sum() - k.diagonal().sum())/(n*(n - 1)) if unbiased else k.mean()
 
-# %% ../nbs/04_divergences.ipynb #50941d9f
+# %% ../nbs/04_divergences.ipynb #a4e30c62
 def mmd(z:Tensor, # (N, d) a crowd, N ≥ 2
         z_prior:Tensor|None=None, # (M, d) a crowd to compare with; None: N(0, I) itself
         kernel=None, # κ, a callable (N, d), (M, d) → (N, M); None: RBF()
         unbiased:bool=True, # U-statistic: zero on average at the prior, may be negative; False: V-statistic, ≥ 0
-        generator:torch.Generator|None=None, # for kernels without closed forms, which draw a prior crowd
+        generator:Noise=None, # for kernels without closed forms, which draw a prior crowd
        ) -> Tensor: # scalar
     "Squared maximum mean discrepancy D_MMD[q(z) ‖ p(z)], Eq. 7"
     if z.dim() != 2 or len(z) < 2: raise ValueError(f"z has shape {tuple(z.shape)}, mmd needs (N, d) with N ≥ 2")
     kernel = kernel or RBF()
     if z_prior is None and isinstance(kernel, RBF):
         return mean_within(kernel(z, z), unbiased) - 2*kernel.to_prior(z).mean() + kernel.within_prior(z.shape[1])
-    if z_prior is None: z_prior = torch.empty_like(z).normal_(generator=generator)
+    if z_prior is None: z_prior = normal_like(z, generator)
     if z_prior.dim() != 2 or len(z_prior) < 2 or z_prior.shape[1] != z.shape[1]:
         raise ValueError(f"z_prior has shape {tuple(z_prior.shape)}, mmd needs (M, {z.shape[1]}) with M ≥ 2")
     return mean_within(kernel(z, z), unbiased) - 2*kernel(z, z_prior).mean() + mean_within(kernel(z_prior, z_prior), unbiased)

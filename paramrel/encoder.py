@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOGVAR_BOUND', 'READS', 'Latent', 'SelfEncoder', 'expected_evidence', 'reading']
 
-# %% ../nbs/06_encoder.ipynb #0195525b
+# %% ../nbs/06_encoder.ipynb #047b0dd6
 from typing import NamedTuple
 
 import torch
@@ -13,22 +13,23 @@ from torch import Tensor, nn
 
 from .divergences import kl_standard_normal
 from .flows import BayesianFlow, per_example
+from .noise import Noise, normal_like, uniform_like
 
-# %% ../nbs/06_encoder.ipynb #be998646
+# %% ../nbs/06_encoder.ipynb #fa7f9f41
 class Latent(NamedTuple):
     "q(z | θ, s) = N(mean, diag exp(logvar))"
     mean: Tensor # (B, d)
     logvar: Tensor # (B, d)
 
-    def sample(self, generator:torch.Generator|None=None) -> Tensor: # (B, d)
+    def sample(self, generator:Noise=None) -> Tensor: # (B, d)
         "A reparametrised draw: gradients pass to mean and logvar"
-        return self.mean + (self.logvar/2).exp()*torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + (self.logvar/2).exp()*normal_like(self.mean, generator)
 
     def kl(self) -> Tensor: # (B,) nats
         "KL[q ‖ N(0, I)]"
         return kl_standard_normal(self.mean, self.logvar)
 
-# %% ../nbs/06_encoder.ipynb #481b1e86
+# %% ../nbs/06_encoder.ipynb #af9bf732
 LOGVAR_BOUND = 8.
 
 class SelfEncoder(nn.Module):
@@ -47,7 +48,7 @@ class SelfEncoder(nn.Module):
         mean, raw = self.net(θ, s).float().chunk(2, -1)  # (B, d) each
         return Latent(mean, torch.zeros_like(raw) if self.deterministic else LOGVAR_BOUND*torch.tanh(raw/LOGVAR_BOUND))
 
-    def draw(self, q:Latent, generator:torch.Generator|None=None) -> Tensor: # (B, d)
+    def draw(self, q:Latent, generator:Noise=None) -> Tensor: # (B, d)
         "z from q; its mean when the encoder is deterministic"
         return q.mean if self.deterministic else q.sample(generator)
 
@@ -59,7 +60,7 @@ def expected_evidence(flow:BayesianFlow,
     "The flow's mean, without its noise: for t=1, where hardly any is left, never for t<1, where it would give x away"
     return per_example(flow.schedule.beta(t), e)*e
 
-# %% ../nbs/06_encoder.ipynb #a87c6a39
+# %% ../nbs/06_encoder.ipynb #75ec8de4
 READS = ("self", "data", "ahead")
 
 def reading(flow:BayesianFlow,
@@ -67,12 +68,12 @@ def reading(flow:BayesianFlow,
             η:Tensor, # (B, …) evidence at t, where the decoder works
             t:Tensor, # (B,)
             reads:str, # "self", "data" or "ahead"
-            generator:torch.Generator|None=None,
+            generator:Noise=None,
            ) -> tuple[Tensor, Tensor]: # evidence that the encoder sees, and its time s (B,)
     "Where on the path the encoder reads"
     if reads == "self": return η, t
     if reads == "data": s = torch.ones_like(t); return expected_evidence(flow, e, s), s
     if reads == "ahead":
-        s = t + (1 - t)*torch.rand(t.shape, generator=generator, device=t.device, dtype=t.dtype)
+        s = t + (1 - t)*uniform_like(t, generator)
         return η + flow.message(e, flow.schedule.alpha(t, s), generator), s
     raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")

@@ -7,7 +7,7 @@ __all__ = ['PREDICTIONS', 'T_MIN', 'KINDS', 'ARGUMENTS', 'per_example', 'need_sh
            'ContinuousFlow', 'DiscreteFlow', 'BinaryFlow', 'DiscretizedFlow', 'MixedSchedule', 'MixedOutput',
            'MixedFlow', 'flow_config', 'make_flow', 'information', 'plot_information']
 
-# %% ../nbs/02_flows.ipynb #013090df
+# %% ../nbs/02_flows.ipynb #8d9d1fe9
 import math
 
 import torch
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .distributions import Bernoulli, Categorical, Delta, DiscretizedNormal, Output, bin_centre, bin_index, event_sum
+from .noise import Noise, normal_like
 from .schedules import ExponentialSchedule, LearnedSchedule, QuadraticSchedule, Schedule, can_look, check_range
 
 # %% ../nbs/02_flows.ipynb #172be096
@@ -56,7 +57,7 @@ class EventShapes:
         "No evidence: η = 0"
         return torch.zeros(n, *self.evidence_shape(shape), device=device, dtype=dtype)
 
-# %% ../nbs/02_flows.ipynb #f644d851
+# %% ../nbs/02_flows.ipynb #4cadcd2c
 class BayesianFlow(EventShapes):
     "The Gaussian channel: evidence η_t ~ N(β(t) e(x), β(t) I) about data x, Eq. 8"
     schedule = None # β(t), set by each kind
@@ -73,16 +74,16 @@ class BayesianFlow(EventShapes):
     def message(self,
                 e:Tensor, # embedded data, or a guess at it
                 α:Tensor|float, # accuracy: a number or (B,)
-                generator:torch.Generator|None=None, # on e's device
+                generator:Noise=None, # on e's device
                ) -> Tensor: # evidence, shaped like e
         "Sender distribution p_S in evidence units: m ~ N(α e, α I)"
         α = per_example(α, e)
-        return α*e + α.sqrt()*torch.empty_like(e).normal_(generator=generator)
+        return α*e + α.sqrt()*normal_like(e, generator)
 
     def evidence(self,
                  x:Tensor, # (B, *event) data
                  t:Tensor, # (B,) times in [0, 1]
-                 generator:torch.Generator|None=None,
+                 generator:Noise=None,
                 ) -> Tensor: # η_t, shaped like e(x)
         "A draw from the flow distribution p_F(η | x; t), Eq. 8: one message of accuracy β(t)"
         e = self.embed(self.validate(x))
@@ -408,7 +409,7 @@ class MixedOutput(Output):
         "Every δ among the blocks seen through a normal"
         return MixedOutput([p.widen(width, bins) for p in self.parts], self.columns)
 
-# %% ../nbs/02_flows.ipynb #6a501bec
+# %% ../nbs/02_flows.ipynb #592c73bb
 class MixedFlow(BayesianFlow):
     "Records of mixed type: blocks of columns, each with its own flow"
 
@@ -453,10 +454,10 @@ class MixedFlow(BayesianFlow):
 
     def message(self, e:Tensor, # (B, E)
                 α:Tensor|float, # accuracies (E,) or (B, E), or one number for all
-                generator:torch.Generator|None=None) -> Tensor: # (B, E)
+                generator:Noise=None) -> Tensor: # (B, E)
         "m ~ N(α e, α I), every coordinate with its own accuracy"
         α = torch.as_tensor(α).to(e)
-        return α*e + α.sqrt()*torch.empty_like(e).normal_(generator=generator)
+        return α*e + α.sqrt()*normal_like(e, generator)
 
     def params(self, η:Tensor, t:Tensor|float) -> Tensor: # (B, E)
         "Parameters of the input distribution, block by block"

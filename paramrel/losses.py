@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['n_step_loss', 'continuous_time_loss', 'stratified_times', 'reconstruction_loss', 'bits_per_dim']
 
-# %% ../nbs/03_losses.ipynb #e8c01588
+# %% ../nbs/03_losses.ipynb #bc5fe8bf
 import math
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .distributions import Output
 from .flows import BayesianFlow
+from .noise import Noise, Part, uniform_like
 from .schedules import check_range
 
 # %% ../nbs/03_losses.ipynb #539f2761
@@ -38,14 +39,15 @@ def continuous_time_loss(flow:BayesianFlow,
     "Unbiased for L∞ when t is uniform: ½ β′(t) ‖e(x) − ê‖²"
     return flow.kl_rate(x, p, t)
 
-# %% ../nbs/03_losses.ipynb #b08b7c9c
+# %% ../nbs/03_losses.ipynb #8b0185fe
 def stratified_times(n:int, # examples
-                     generator:torch.Generator|None=None, # on `device`
+                     generator:Noise=None, # on `device`
                      device:torch.device|str="cpu",
                     ) -> Tensor: # (n,) increasing, each uniform in its own n-th of [0, 1)
     "Low-discrepancy times: t_i = (i + u_i)/n"
-    u = torch.rand(n, generator=generator, device=device)
-    return ((torch.arange(n, device=device) + u)/n).clamp_max(1 - 1e-7)
+    i, u, whole = torch.arange(n, device=device), uniform_like(torch.empty(n, device=device), generator), n
+    if isinstance(generator, Part): i, whole = generator.index + generator.parts*i, n*generator.parts
+    return ((i + u)/whole).clamp_max(1 - 1e-7)
 
 # %% ../nbs/03_losses.ipynb #4f59704c
 def reconstruction_loss(flow:BayesianFlow,

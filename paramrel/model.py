@@ -6,7 +6,7 @@
 __all__ = ['SAMPLERS', 'network_pair', 'FlowAutoencoder', 'Losses', 'evaluating', 'ParamReL', 'Bound', 'upper_bound',
            'start_from']
 
-# %% ../nbs/08_model.ipynb #e4f6dcd2
+# %% ../nbs/08_model.ipynb #482465d0
 import contextlib
 import io
 import math
@@ -19,6 +19,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from .blocks import Dropout
 from .distributions import Output
 from .divergences import mmd
 from .encoder import READS, Latent, SelfEncoder, expected_evidence, reading
@@ -26,6 +27,7 @@ from .flows import BayesianFlow, flow_config, make_flow
 from .latents import LatentFlow
 from .losses import continuous_time_loss, n_step_loss, reconstruction_loss, stratified_times
 from .networks import MLP, MLPEncoder, Transfer, Transformer, TransformerEncoder, UNet, UNetEncoder, from_channels, load_matching, to_channels
+from .noise import Noise
 from .presets import loss_weights, preset
 from .samplers import Predict, ancestral, ode, sde, time_grid
 
@@ -48,7 +50,7 @@ def network_pair(flow:BayesianFlow,
     return (MLPEncoder(math.prod(θ_shape), 2*latent_dim, 4*channels, blocks + 1, dropout),
             MLP(math.prod(θ_shape), math.prod(h_shape), 4*channels, blocks + 1, latent_dim, dropout, nested))
 
-# %% ../nbs/08_model.ipynb #6cc3d20a
+# %% ../nbs/08_model.ipynb #dc62657d
 class FlowAutoencoder(nn.Module):
     "A flow whose networks know a latent: self-encoder q(z | θ_s, s) and decoder p_O(x | ψ(θ_t, z), t)"
 
@@ -72,6 +74,7 @@ class FlowAutoencoder(nn.Module):
         enc, self.decoder = network_pair(flow, self.shape, latent_dim, channels, tuple(mult), blocks, dropout, nested)
         self.encoder = SelfEncoder(enc, deterministic)
         self.latent_prior = LatentFlow(latent_dim) if latent_flow else None
+        self.drops = tuple(m for m in self.modules() if isinstance(m, Dropout) and m.p)
 
     @property
     def dims(self) -> int:
@@ -133,7 +136,7 @@ def evaluating(model:nn.Module):
     finally:
         for m in parts: m.training = True
 
-# %% ../nbs/08_model.ipynb #eb7303a3
+# %% ../nbs/08_model.ipynb #27390410
 SAMPLERS = ("ancestral", "sde", "sde-2", "ode")
 
 class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flow_config, make_flow)}, library_name="paramrel", license="apache-2.0"):
@@ -142,7 +145,10 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
     def loss(self, x:Tensor, # (B, *shape) data
              gamma:float=1., lam:float=.1, # γ and λ of Eq. 6
              t:Tensor|None=None, # (B,) times; None: stratified
-             generator:torch.Generator|None=None, # on x's device
+             generator:Noise=None, # on x's device
+             gather:Callable[[Tensor], Tensor]|None=None, # latents and times of this part → of the whole batch, with gradient
+             mmd_groups:int=1, # MMD of each of so many ranges of t, averaged; 1: of the mixture over t
+             kernel=None, # of the MMD, see `mmd`
             ) -> Losses:
         "The objective on a batch, Eq. 6 in continuous time"
         w_kl, w_mmd = loss_weights(gamma, lam)
@@ -151,16 +157,20 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
         if t is None: t = stratified_times(len(x), generator, x.device)
         e = self.flow.embed(x)
         η = self.flow.message(e, self.flow.schedule.beta(t), generator)
+        for m in self.drops: m.noise = generator
         q = self.read(*reading(self.flow, e, η, t, self.reads, generator))
         z = self.encoder.draw(q, generator)
         p = self.decode(η, t, z)
         with torch.autocast(x.device.type, enabled=False):
-            flow, kl, gap = continuous_time_loss(self.flow, x, p, t).mean(), q.kl().mean(), mmd(z)
+            flow, kl = continuous_time_loss(self.flow, x, p, t).mean(), q.kl().mean()
+            whole = (gather or (lambda v: v))(torch.cat([z, t[:, None]], 1))  # (B, d+1) of the whole batch
+            crowds = whole[whole[:, -1].argsort(), :-1].chunk(mmd_groups) if mmd_groups > 1 else [whole[:, :-1]]
+            gap = sum(mmd(c, kernel=kernel, generator=getattr(generator, "generator", generator)) for c in crowds)/len(crowds)
         return Losses(flow, kl, gap, flow + w_kl*kl + w_mmd*self.dims*gap)
 
-    def forward(self, x:Tensor, gamma:float=1., lam:float=.1, t:Tensor|None=None, generator:torch.Generator|None=None) -> Losses:
+    def forward(self, x:Tensor, *args, **kwargs) -> Losses:
         "The same as `loss`, under the name that data-parallel wrappers call"
-        return self.loss(x, gamma, lam, t, generator)
+        return self.loss(x, *args, **kwargs)
 
     def bound(self, x:Tensor, z:str|None=None, n:int|None=None, **kwargs) -> "Bound": # (B,) each
         "An upper bound on −ln p(x): `upper_bound` of this model"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EARLY', 'plain', 'judge', 'draw', 'timed', 'quickstart', 'summary']
 
-# %% ../nbs/14a_quickstart.ipynb #7d6bad0b
+# %% ../nbs/14a_quickstart.ipynb #3ce4c605
 import json
 import sys
 import time
@@ -15,12 +15,13 @@ from pathlib import Path
 
 import torch
 
+from .checkpoints import versions
 from .data import Dataset, load
 from .metrics import active_units, bound_report, conditional_report, floors, nearest_distance, pixel_classifier, probe, usage_gap
 from .model import ParamReL
 from .presets import preset
 from .tasks import fit_latent_flow
-from .training import fit, versions
+from .training import fit
 from .visuals import save_grid
 
 # %% ../nbs/14a_quickstart.ipynb #a963299b
