@@ -37,7 +37,8 @@ def train(tmp_path, name, processes, **options):
     done = subprocess.run([*start, json.dumps(options)], capture_output=True, text=True, env=env, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return said, [json.loads(line) for line in (tmp_path/name/"log.jsonl").read_text().splitlines()]
+    log = (tmp_path/name/"log.jsonl").read_text().splitlines()
+    return said, [json.loads(line) for line in log]
 
 
 PARTS = {"accumulate": 2, "gamma": 0., "lam": 1.}  # this gives the MMD no weight: micro-batches are other crowds
@@ -56,4 +57,5 @@ def test_two_processes_are_one(tmp_path, options, tolerance):
         assert b["flow"] == pytest.approx(a["flow"], rel=tolerance), a["step"]
         assert b["kl"] == pytest.approx(a["kl"], rel=tolerance), a["step"]
         assert b["total"] == pytest.approx(a["total"], rel=tolerance), a["step"]
-        if options is not PARTS: assert b["mmd"] == pytest.approx(a["mmd"], rel=tolerance, abs=tolerance), a["step"]
+        if options is not PARTS:
+            assert b["mmd"] == pytest.approx(a["mmd"], rel=tolerance, abs=tolerance), a["step"]
