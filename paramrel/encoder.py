@@ -60,20 +60,22 @@ def expected_evidence(flow:BayesianFlow,
     "The flow's mean, without its noise: for t=1, where hardly any is left, never for t<1, where it would give x away"
     return per_example(flow.schedule.beta(t), e)*e
 
-# %% ../nbs/06_encoder.ipynb #75ec8de4
-READS = ("self", "data", "ahead")
+# %% ../nbs/06_encoder.ipynb #56a8f9b8
+READS = ("self", "data", "ahead", "blend")
 
 def reading(flow:BayesianFlow,
             e:Tensor, # (B, …) embedded data e(x)
             η:Tensor, # (B, …) evidence at t, where the decoder works
             t:Tensor, # (B,)
-            reads:str, # "self", "data" or "ahead"
+            reads:str, # one of READS
             generator:Noise=None,
            ) -> tuple[Tensor, Tensor]: # evidence that the encoder sees, and its time s (B,)
     "Where on the path the encoder reads"
     if reads == "self": return η, t
     if reads == "data": s = torch.ones_like(t); return expected_evidence(flow, e, s), s
-    if reads == "ahead":
-        s = t + (1 - t)*uniform_like(t, generator)
+    if reads in ("ahead", "blend"):
+        u = uniform_like(t, generator)
+        if reads == "blend": u = (2*u - .5).clamp(0, 1)  # a quarter at 0, a quarter at 1, uniform between
+        s = t + (1 - t)*u
         return η + flow.message(e, flow.schedule.alpha(t, s), generator), s
     raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['Estimate', 'estimate', 'Probe', 'probe', 'floors', 'UsageGap', 'usage_gap', 'active_units', 'Conditional',
-           'pixel_classifier', 'conditional_report', 'nearest_distance', 'BoundReport', 'bound_report']
+           'pixel_classifier', 'conditional_report', 'TimeVarying', 'timevary_report', 'nearest_distance',
+           'PixelFeatures', 'frechet', 'within_reach', 'SampleQuality', 'sample_quality', 'BoundReport', 'bound_report']
 
-# %% ../nbs/12_metrics.ipynb #3c4fe801
+# %% ../nbs/12_metrics.ipynb #730d64c3
 import math
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from .encoder import reading
 from .losses import bits_per_dim, continuous_time_loss
 from .model import ParamReL
+from .tasks import Codes, decode, encode
 
 # %% ../nbs/12_metrics.ipynb #bf718520
 class Estimate(NamedTuple):
@@ -98,7 +100,7 @@ def active_units(model:ParamReL, x:Tensor, threshold:float=.01) -> int:
     "Number of latents whose mean varies over the data by more than `threshold` (variance)"
     return int((model.encode(x).var(0) > threshold).sum())
 
-# %% ../nbs/12_metrics.ipynb #dc5ac62e
+# %% ../nbs/12_metrics.ipynb #adb6ca48
 class Conditional(NamedTuple):
     "Samples with z fixed to the source's z_sem"
     error: Estimate # fraction of variables unlike the source's
@@ -115,15 +117,39 @@ def pixel_classifier(x:Tensor, y:Tensor):
 def conditional_report(model:ParamReL, classifier, # with predict(pixels)
                        x:Tensor, y:Tensor, # held-out sources and their classes
                        draws:int=2, # samples for each source, ≥ 2
-                       steps:int=50, seed:int=0) -> Conditional:
-    "Error, agreement and diversity of ancestral samples from η=0 with z_sem fixed"
+                       steps:int=50, seed:int=0,
+                       z:Tensor|None=None, # (N, d) latents to fix; None: z_sem
+                      ) -> Conditional:
+    "Error, agreement and diversity of ancestral samples from η=0 with z fixed"
     if draws < 2: raise ValueError(f"draws={draws} needs to be at least 2: diversity compares two samples")
-    g, z = torch.Generator(x.device).manual_seed(seed), model.encode(x)
+    g, z = torch.Generator(x.device).manual_seed(seed), model.encode(x) if z is None else z
     samples = torch.stack([model.sample(z=z, steps=steps, generator=g) for _ in range(draws)])
     right = lambda v: classifier.predict(v.flatten(1).float().cpu().numpy()) == y.cpu().numpy()
     differ = (samples[0] != samples[1:]).flatten(2).sum(2).float().mean(0)
     wrong = (samples != x).flatten(2).float().mean((0, 2))
     return Conditional(estimate(wrong.cpu()), estimate(np.mean([right(s) for s in samples], 0)), estimate(right(x)), estimate(differ.cpu()), samples)
+
+# %% ../nbs/12_metrics.ipynb #bd191ac0
+class TimeVarying(NamedTuple):
+    "Reconstructions with z read at t and the source's own u₀"
+    t: list[float]
+    error: list[Estimate] # fraction of variables unlike the source's; real data: mean absolute difference
+    agreement: list[Estimate] # classifier reads the source's label
+    other: list[Estimate] # the same with another example's z_t
+    classifier: Estimate # the same classifier on the real images
+
+def timevary_report(model:ParamReL, classifier, # with predict(pixels)
+                    x:Tensor, y:Tensor, # held-out sources and their classes
+                    ts:list[float], # increasing times of reading
+                    steps:int=50, seed:int=0) -> TimeVarying:
+    "Error and agreement against the time at which z is read"
+    g = torch.Generator(x.device).manual_seed(seed)
+    z, u = model.encode(x, torch.tensor(ts, dtype=torch.float64), g), encode(model, x, steps, generator=g).u
+    shift = int(torch.randint(1, len(x), (1,), generator=g, device=x.device))  # a rotation leaves nobody in place
+    right = lambda v: estimate(classifier.predict(v.flatten(1).float().cpu().numpy()) == y.cpu().numpy())
+    wrong = lambda v: estimate(((v - x).abs() if x.is_floating_point() else v != x).flatten(1).float().mean(1).cpu())
+    new, other = ([decode(model, Codes(v, u), steps) for v in latents.unbind(1)] for latents in (z, z.roll(shift, 0)))
+    return TimeVarying(list(ts), [wrong(v) for v in new], [right(v) for v in new], [right(v) for v in other], right(x))
 
 # %% ../nbs/12_metrics.ipynb #f302886a
 def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the mark
@@ -132,6 +158,51 @@ def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the m
     "Distance (Hamming) to the nearest training example, averaged"
     d = torch.cdist(x.flatten(1).float(), train.flatten(1).float(), p=0)  # (N, M)
     return estimate(d.min(1)[0].cpu())
+
+# %% ../nbs/12_metrics.ipynb #b4d18298
+class PixelFeatures:
+    "A classifier with one hidden layer on pixels, and what that layer says"
+
+    def __init__(self, x:Tensor, y:Tensor, # training images and their classes
+                 width:int=128, seed:int=0):
+        from sklearn.neural_network import MLPClassifier
+        self.net = MLPClassifier((width,), early_stopping=len(x) > 10_000, max_iter=200, random_state=seed).fit(self.flat(x), y.cpu().numpy())
+
+    @staticmethod
+    def flat(x:Tensor) -> np.ndarray: return x.flatten(1).float().cpu().numpy()
+
+    def predict(self, pixels:np.ndarray) -> np.ndarray:
+        "Classes of flattened images"
+        return self.net.predict(pixels)
+
+    def features(self, x:Tensor) -> Tensor: # (N, width)
+        "The hidden layer"
+        return torch.tensor(self.flat(x) @ self.net.coefs_[0] + self.net.intercepts_[0]).relu()
+
+# %% ../nbs/12_metrics.ipynb #6a9e598a
+def frechet(a:Tensor, b:Tensor # (N, w) and (M, w) features
+           ) -> float:
+    "Fréchet distance between Gaussians fitted to two sets of features"
+    (μ, Σ), (ν, Ω) = ((v.double().mean(0), torch.cov(v.double().T)) for v in (a, b))
+    root = torch.linalg.eigvals(Σ @ Ω).real.clamp_min(0).sqrt().sum()  # tr (ΣΩ)^½
+    return float((μ - ν).square().sum() + Σ.trace() + Ω.trace() - 2*root)
+
+def within_reach(of:Tensor, those:Tensor, k:int=3) -> float:
+    "Fraction of `those` that lie nearer to a member of `of` than its k-th neighbour there"
+    reach = torch.cdist(of, of).kthvalue(k + 1, dim=1)[0]
+    return float((torch.cdist(those, of) <= reach).any(1).float().mean())
+
+# %% ../nbs/12_metrics.ipynb #fa367470
+class SampleQuality(NamedTuple):
+    "Samples against data in the features of a classifier"
+    frechet: float
+    precision: float
+    recall: float
+
+def sample_quality(features:PixelFeatures, samples:Tensor, data:Tensor) -> SampleQuality: # (N, *shape) each
+    "Fréchet distance, precision and recall in features of a small classifier (not FID)"
+    a, b = features.features(samples).double(), features.features(data).double()
+    return SampleQuality(frechet(a, b), within_reach(b, a), within_reach(a, b))
 
 # %% ../nbs/12_metrics.ipynb #d76ad618
 class BoundReport(NamedTuple):

@@ -50,7 +50,7 @@ def network_pair(flow:BayesianFlow,
     return (MLPEncoder(math.prod(θ_shape), 2*latent_dim, 4*channels, blocks + 1, dropout),
             MLP(math.prod(θ_shape), math.prod(h_shape), 4*channels, blocks + 1, latent_dim, dropout, nested))
 
-# %% ../nbs/08_model.ipynb #dc62657d
+# %% ../nbs/08_model.ipynb #797d1a7f
 class FlowAutoencoder(nn.Module):
     "A flow whose networks know a latent: self-encoder q(z | θ_s, s) and decoder p_O(x | ψ(θ_t, z), t)"
 
@@ -62,7 +62,7 @@ class FlowAutoencoder(nn.Module):
                  mult:tuple[int, ...]=(1, 2, 4), # channel multipliers of the U-Net's levels
                  blocks:int=1, # residual blocks per level
                  dropout:float=0.,
-                 reads:str="ahead", # when the encoder reads: "self", "data" or "ahead"
+                 reads:str="ahead", # when the encoder reads: "self", "data", "ahead" or "blend"
                  deterministic:bool=False, # z = μ, no variance
                  nested:bool=False, # Eq. 12 as printed (U-Net and MLP)
                  latent_flow:bool=False, # holds a fitted prior of its latents, see `tasks.fit_latent_flow`

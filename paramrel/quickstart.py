@@ -67,11 +67,11 @@ def timed(seconds:dict, phase:str, say:bool=False):
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #369f615d
+# %% ../nbs/14a_quickstart.ipynb #37babab5
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
-               reads:str="ahead", # when the encoder reads: "self", "data" or "ahead"
+               reads:str="ahead", # when the encoder reads: "self", "data", "ahead" or "blend"
                latent_dim:int|None=None, # d, size of z; None: the preset's
                progress:bool=True, # a live progress bar
                latent_steps:int=2000, # to fit the prior of the latents
@@ -82,8 +82,7 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     with timed(seconds, "data"): train, test = load("digits"), load("digits", split="test")
     torch.manual_seed(seed)  # of the weights; everything later has a generator of its own
     model = ParamReL.from_preset("digits", reads=reads, latent_dim=latent_dim or p.latent_dim)
-    out.mkdir(parents=True, exist_ok=True); (out/"data.json").write_text(json.dumps({"name": "digits", "kind": "binary", "bins": None}))
-    with timed(seconds, "training"): log = fit(model, train.x, config, out, progress=progress)
+    with timed(seconds, "training"): log = fit(model, train, config, out, progress=progress, about={"data.json": train.spec()})
     model.cpu()
     with timed(seconds, "latent prior", progress): fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
     model.save_pretrained(out/"model")

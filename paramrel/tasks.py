@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['Codes', 'encode', 'decode', 'draw_subcodes', 'reconstruct', 'condition', 'timevary', 'lerp', 'slerp', 'interpolate',
-           'traverse', 'direction', 'manipulate', 'fit_latent_flow']
+           'traverse', 'direction', 'manipulate', 'Watched', 'watch', 'flow_pictures', 'fit_latent_flow']
 
-# %% ../nbs/09_tasks.ipynb #ed615f14
+# %% ../nbs/09_tasks.ipynb #4bd0f784
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .flows import DiscreteFlow
 from .latents import LatentFlow, fit_latents
 from .model import ParamReL, evaluating
-from .samplers import invert, ode, time_grid
+from .paths import FlowPicture, flow_picture
+from .samplers import ancestral, invert, ode, reverse, time_grid
 
 # %% ../nbs/09_tasks.ipynb #5632d3f9
 class Codes(NamedTuple):
@@ -119,6 +121,46 @@ def manipulate(model:ParamReL, x:Tensor, # (B, *shape)
     codes = encode(model, x, steps, generator=generator)
     z = (codes.z[:, None] + amounts.to(x.device)[:, None]*along).flatten(0, 1)
     return decode(model, Codes(z, codes.u.repeat_interleave(len(amounts), 0)), steps).unflatten(0, (len(x), len(amounts)))
+
+# %% ../nbs/09_tasks.ipynb #8eebae52
+class Watched(NamedTuple):
+    "Samples, and what was believed on the way"
+    t: Tensor # (T,) from 0 to 1
+    received: Tensor # (B, T, …) E[e(x)] under p_I, shaped like evidence
+    guess: Tensor # (B, T, …) ê, the same under p_O
+    x: Tensor # (B, *shape)
+
+def watch(model:ParamReL, n:int=8, z:str|Tensor="self", # as for `sample`
+          frames:int=50, # how many of the steps to keep, evenly
+          steps:int=100, sampler:str="ancestral", generator:torch.Generator|None=None) -> Watched:
+    "Sample, and keep the beliefs"
+    if frames < 2: raise ValueError(f"frames={frames} needs to be at least 2: the first and the last")
+    times, seen = time_grid(steps, "uniform" if sampler == "ancestral" else "square"), []
+    keep = set(torch.linspace(0, steps, frames).round().long().tolist())
+    def look(i, η, p):
+        if i not in keep: return
+        θ = model.flow.params(η, times[i].item())
+        seen.append((times[i], θ if isinstance(model.flow, DiscreteFlow) else model.flow.inputs_of(θ), p.mean))
+    x = model.sample(n, z, steps, generator, look, sampler)
+    t, received, guess = zip(*seen)
+    return Watched(torch.stack(t), torch.stack(received, 1), torch.stack(guess, 1), x)
+
+# %% ../nbs/09_tasks.ipynb #d971db4c
+def flow_pictures(model:ParamReL, x:Tensor, # (B, *shape) sources, a path each
+                  data:Tensor, # (N, *shape) whose values of the variable make the distribution
+                  variable:int, # along the flattened event
+                  k:int=1, # discrete: which class
+                  steps:int=100, generator:torch.Generator|None=None) -> dict[str, FlowPicture]: # title → picture
+    "Fig. 6: one variable's beliefs along the channel, sampled with z fixed, and reversed"
+    flow, times, sampled = model.flow, time_grid(steps, "uniform"), []
+    e, start, predict = flow.embed(model.check(x)), flow.prior(len(x), model.shape, model.device), model.predictor(model.encode(x))
+    channel = [start]
+    for α in flow.schedule.alpha(times[:-1], times[1:]).to(e.device): channel.append(channel[-1] + flow.message(e, α, generator))
+    with evaluating(model):
+        ancestral(flow, predict, start, times, generator, lambda i, η, p: sampled.append(η))
+        back = reverse(flow, predict, x, times)
+    return {name: flow_picture(flow, data, η, t, variable, k) for name, η, t in
+            (("along the channel", channel, times), ("sampled, z of the source", sampled, times), ("reversed from the source", back.evidence, back.times))}
 
 # %% ../nbs/09_tasks.ipynb #aa2b4445
 def fit_latent_flow(model:ParamReL, # gains a `latent_prior`

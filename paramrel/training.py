@@ -89,7 +89,7 @@ def ema_decay(step:int, config:TrainConfig) -> float:
     "Decay of the average after `step` steps; small while the average is young"
     return min(config.ema, (1 + step)/(10 + step))
 
-# %% ../nbs/11_training.ipynb #81b8d616
+# %% ../nbs/11_training.ipynb #feadafad
 class TrainState:
     "Model, its moving average and AdamW, as one thing that can take a step and be saved"
 
@@ -100,13 +100,14 @@ class TrainState:
         self.opt = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay, betas=(.9, .99), fused=True)
         self.tally = torch.zeros(6, device=model.device) # sums since the last line of the log: flow, kl, mmd, total, norm, and how many good steps
         self.bad = torch.tensor([0, -1], device=model.device) # how many bad steps, and the last of them
+        self.line:dict|None = None # the log's last
 
     def update(self, losses:Tensor # (4,) of this step
               ):
         "One AdamW step from the gradients at hand, unless they are bad, and the average after it"
         c, params = self.config, list(self.params.values())
         norm = nn.utils.clip_grad_norm_(params, c.clip or math.inf)
-        good = norm.isfinite() & (norm <= c.explode)
+        good = norm.isfinite() & (norm <= (c.explode or math.inf))
         for group in self.opt.param_groups: group["lr"] = learning_rate(self.step, self.total, c)
         self.opt.found_inf = (~good).float(); self.opt.step(); self.opt.zero_grad(set_to_none=True)
         with torch.no_grad(): torch._foreach_lerp_(list(self.ema.values()), params, 1 - ema_decay(self.step, c))
@@ -210,19 +211,19 @@ def log_line(state:TrainState, images_per_second:float) -> dict:
     return {"step": state.step, **means, "lr": learning_rate(state.step - 1, state.total, state.config), "bad_steps": int(state.bad[0]),
             "images_per_second": round(images_per_second, 1), "peak_mb": round(peak_megabytes(state.tally.device), 1)}
 
-# %% ../nbs/11_training.ipynb #08c16484
+# %% ../nbs/11_training.ipynb #9064b463
 def check_steps(state:TrainState, n:int, out:Path|None, line:dict|None=None):
     "`FloatingPointError` for a bad step, or when skipping them leaves none: where, how to see it again, what to go back to"
     count, last = state.bad.tolist()
     if not count or (state.config.bad_step == "skip" and not (line and line["total"] is None)): return
     c, saved = state.config, out and last_checkpoint(out)
-    raise FloatingPointError(f"loss is not finite, or the gradient's norm above explode={c.explode:g}, at step {last} ({count} bad steps in all, none applied); "
+    raise FloatingPointError(f"loss is not finite, or the gradient's norm above explode={c.explode}, at step {last} ({count} bad steps in all, none applied); "
                              f"its examples: training.batch_indices({last}, {c.batch_size}, {n}, {c.seed}), its noise: training.step_generator({c.seed}, {last}); last good checkpoint: {saved or 'none'}")
 
-# %% ../nbs/11_training.ipynb #2b13d2d7
+# %% ../nbs/11_training.ipynb #1e842b59
 LOOKS = ("log_every", "save_every", "keep", "eval_every", "sample_every", "workers") # may differ when a run is resumed
 
-def begin(out:Path, state:TrainState, resume:bool, main:bool) -> list[dict]: # the log so far
+def begin(out:Path, state:TrainState, resume:bool, main:bool, about:dict[str, dict]) -> list[dict]: # the log so far
     "Start a run folder, or take up the one that is there"
     last, config = last_checkpoint(out), asdict(state.config)
     if last and not resume: raise ValueError(f"out={out} holds a run already: pass resume=True (--resume), or another folder")
@@ -234,10 +235,11 @@ def begin(out:Path, state:TrainState, resume:bool, main:bool) -> list[dict]: # t
         state.restore(saved, info["step"])
     lines = read_lines(out/"log.jsonl", state.step) if last else []
     if main:
-        write_text(out/"config.json", json.dumps(config, indent=1)); write_text(out/"log.jsonl", "".join(json.dumps(v) + "\n" for v in lines))
+        for name, content in {"config.json": config, **about}.items(): write_text(out/name, json.dumps(content, indent=1))
+        for log in {out/"log.jsonl", *out.glob("*.jsonl")}: write_text(log, "".join(json.dumps(v) + "\n" for v in (read_lines(log, state.step) if last else [])))
     return lines
 
-# %% ../nbs/11_training.ipynb #0f604958
+# %% ../nbs/11_training.ipynb #ea9c3319
 def fit(model:ParamReL, # trained in place; ends with the averaged weights
         data:Dataset|Tensor, # or (N, *shape) data
         config:TrainConfig,
@@ -245,6 +247,7 @@ def fit(model:ParamReL, # trained in place; ends with the averaged weights
         resume:bool=False, # go on from the run folder's last checkpoint
         progress:bool=True, # a progress bar with live losses
         callback:Callable[[TrainState], None]|None=None, # called after every step, in the first process
+        about:dict[str, dict]|None=None, # more JSON files for the run folder, by name
        ) -> list[dict]: # the log's lines
     "Train a model, Eq. 6; `Stopped` after SIGINT or SIGTERM, `FloatingPointError` for bad steps, `OSError` when nothing more can be saved"
     if isinstance(data, Tensor): data = Dataset(data, None, "data", type(model.flow).__name__, "train")
@@ -255,7 +258,7 @@ def fit(model:ParamReL, # trained in place; ends with the averaged weights
     module = accelerator.prepare(model.train())
     state = TrainState(model, config, total_steps(config, len(data)))
     with signals() as came, tuned(model, config), locked(out) if out and accelerator.is_main_process else nullcontext():
-        log = begin(out, state, resume, accelerator.is_main_process) if out else []
+        log = begin(out, state, resume, accelerator.is_main_process, about or {}) if out else []
         accelerator.wait_for_everyone()
         loop(state, data, accelerator, module, out, log, came, progress, callback)
         with torch.no_grad(): [p.copy_(state.ema[k]) for k, p in state.params.items()]
@@ -274,7 +277,7 @@ def check(model:ParamReL, data:Dataset, config:TrainConfig, processes:int):
     g = torch.Generator().manual_seed(0)
     model.check(data.draw(data.x if isinstance(data.x, Tensor) else data.take([0, 1]), g))
 
-# %% ../nbs/11_training.ipynb #ad771dce
+# %% ../nbs/11_training.ipynb #1fa908ea
 def loop(state:TrainState, data:Dataset, accelerator:Accelerator, module:nn.Module, out:Path|None, log:list[dict], came:list[int], progress:bool, callback):
     "Steps, lines, checkpoints, until all are done or a signal came"
     from tqdm.auto import tqdm
@@ -287,12 +290,12 @@ def loop(state:TrainState, data:Dataset, accelerator:Accelerator, module:nn.Modu
         stop = stop_all(came, accelerator) if W == 1 or look else 0
         if look or last:
             line = log_line(state, c.batch_size*(state.step - since)/(time.perf_counter() - start)); check_steps(state, len(data), out, line)
-            log.append(line); bar.set_postfix({k: f"{line[k]:.2f}" for k in ("total", "flow") if line[k] is not None})
+            log.append(line); state.line = line; bar.set_postfix({k: f"{line[k]:.2f}" for k in ("total", "flow") if line[k] is not None})
             if out and main: append_line(out/"log.jsonl", line)
+        if callback and main: callback(state)
         if out and (last or stop or (c.save_every and state.step % c.save_every == 0)):
             check_steps(state, len(data), out)
             if main: save_checkpoint(out, state.step, state.tensors(), {"step": state.step, "config": asdict(c), "versions": versions()}, c.keep)
-        if callback and main: callback(state)
         if look or last: start, since = time.perf_counter(), state.step
         bar.update()
         if stop and not last: bar.close(); raise Stopped(stop, f"stopped by {signal.Signals(stop).name} at step {state.step} of {state.total}" + (f"; saved, resume with --resume: {out}" if out else ""))

@@ -41,7 +41,7 @@ def train(tmp_path, name, processes, **options):
     return said, [json.loads(line) for line in log]
 
 
-PARTS = {"accumulate": 2, "gamma": 0., "lam": 1.}  # this gives the MMD no weight: micro-batches are other crowds
+PARTS = {"accumulate": 2, "gamma": 0., "lam": 1.}  # no weight for the MMD: micro-batches are other crowds
 
 
 @pytest.mark.parametrize("options, tolerance", [({}, 1e-4), ({"precision": "bf16"}, 2e-2), (PARTS, 1e-4)],
