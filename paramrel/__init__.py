@@ -19,6 +19,7 @@ _home = {
     "DiscreteFlow": "flows",
     "BinaryFlow": "flows",
     "MixedFlow": "flows",
+    "ParamReLTransformer": "estimator",
 }
 __all__ = ["__version__"] + list(_home)
 

@@ -4,21 +4,23 @@
 
 # %% auto #0
 __all__ = ['KIND_NAMES', 'NAMES', 'DEFAULT_KIND', 'MEMORY', 'as_kind', 'KindStream', 'Dataset', 'flow_for', 'read', 'load',
-           'suiting', 'whole', 'TensorStream', 'as_dataset', 'from_array']
+           'of_table', 'suiting', 'whole', 'TensorStream', 'as_dataset', 'subset', 'from_array']
 
-# %% ../nbs/10_data.ipynb #a215d641
+# %% ../nbs/10_data.ipynb #75f3031b
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .files import Resized, Stream, channels_first, data_root, missing, resize, top_of
+from .flows import flow_config
 from .images import (MNISTS, Pictures, read_array, read_binarized_mnist, read_celeba, read_cifar10, read_digits, read_dsprites, read_folder, read_mnist,
                              read_scenes, read_shapes3d)
 from .noise import Noise, uniform_like
+from .tables import TABLES, load_table
 
 # %% ../nbs/10_data.ipynb #7a4058cb
 KIND_NAMES = ("binary", "discretized", "discrete", "continuous")
@@ -63,7 +65,7 @@ class KindStream:
         if isinstance(where, slice): return self.__getitems__(range(len(self))[where])
         return self.__getitems__([range(len(self))[where]])[0]
 
-# %% ../nbs/10_data.ipynb #638efeac
+# %% ../nbs/10_data.ipynb #a1810362
 @dataclass
 class Dataset:
     "Examples of one kind, whole in memory or as a stream"
@@ -77,6 +79,7 @@ class Dataset:
     binarize: str = "threshold" # or "dynamic"
     source: str = "" # what was read
     options: dict = field(default_factory=dict) # further arguments of `load` that decide what the examples are
+    made_for: dict|None = None # a flow of mixed data, where kind and bins do not say it all
 
     def __len__(self) -> int: return len(self.x)
 
@@ -104,7 +107,7 @@ class Dataset:
 
     def flow(self) -> dict: # for `make_flow`
         "A flow that suits the data, with the published accuracy where there is one"
-        return flow_for(self.kind, self.bins)
+        return self.made_for or flow_for(self.kind, self.bins)
 
 # %% ../nbs/10_data.ipynb #e98ce751
 def flow_for(kind:str, bins:int|None=None) -> dict: # for `make_flow`
@@ -114,7 +117,7 @@ def flow_for(kind:str, bins:int|None=None) -> dict: # for `make_flow`
     if kind == "discretized": return {"kind": "DiscretizedFlow", "bins": bins, "sigma1": {16: 1e-3**.5, 256: 1e-3}.get(bins, 1/(4*bins))}
     return {"kind": "DiscreteFlow", "K": bins, "beta1": {27: .5625}.get(bins, max(18, 6*math.log(bins))/bins)}
 
-# %% ../nbs/10_data.ipynb #1eea565d
+# %% ../nbs/10_data.ipynb #e907fd86
 NAMES = ("digits", "shapes", "mnist", "fashion", "binarized_mnist", "dsprites", "cifar10", "celeba", "shapes3d")
 DEFAULT_KIND = {name: ("binary", None) for name in ("digits", "mnist", "fashion", "binarized_mnist", "dsprites")} | {"cifar10": ("discretized", 16)}
 MEMORY = 2**30 # bytes up to which a set is read whole
@@ -131,7 +134,7 @@ def read(name:str, root:str|Path|None, split:str, size:int|None, channels:int, c
     elif name == "shapes3d": p = read_shapes3d(root, split)
     else:
         path = next((p for p in (Path(name).expanduser(), data_root(root)/name) if p.exists()), None)
-        if path is None and not ({"/", "\\", "."} & set(name)): raise ValueError(f"data={name!r} needs to be one of {', '.join(NAMES)}, or the path of a folder, .npz or .npy file")
+        if path is None and not ({"/", "\\", "."} & set(name)): raise ValueError(f"data={name!r} needs to be one of {', '.join((*NAMES, *TABLES))}, or the path of a folder, .npz or .npy file")
         if path is None: raise missing(name, name, data_root(root), "give the path of a folder of images, of an .npz or .npy file")
         if path.is_dir(): return read_folder(path, split, size or 64, channels)
         p = read_array(path, split)
@@ -139,7 +142,7 @@ def read(name:str, root:str|Path|None, split:str, size:int|None, channels:int, c
     if p.top == 0 or len(p.v[:1].shape if isinstance(p.v, Tensor) else (1, *p.v.shape)) != 4: raise ValueError(f"size={size}: {p.source} holds no grey values of images, which alone are resized")
     return p._replace(v=resize(p.v, size, p.top) if isinstance(p.v, Tensor) else Resized(p.v, size, p.top), top=255)
 
-# %% ../nbs/10_data.ipynb #215611d1
+# %% ../nbs/10_data.ipynb #8962ee6f
 def load(name:str, # one of NAMES, or the path of a folder of images, of an .npz or .npy file
          root:str|Path|None=None, # where files are; None: PARAMREL_DATA, else the cache folder
          split:str="train", # "test"; "valid" or "all" where the set has it
@@ -153,13 +156,20 @@ def load(name:str, # one of NAMES, or the path of a folder of images, of an .npz
          download:bool=False, # fetch what is missing, where torchvision can
         ) -> Dataset:
     "A data set by name; `ValueError` for an unknown name or a damaged file, `FileNotFoundError` for files that are not there"
-    # Tables are dispatched here, by name, before images.
+    if name in TABLES: return of_table(name, split, kind)
     if channels not in (1, 3): raise ValueError(f"channels={channels} needs to be 1 or 3")
     if size is not None and size < 1: raise ValueError(f"size={size} needs to be at least 1")
     if kind is None and binarize == "threshold" and bins is None: kind, bins = DEFAULT_KIND.get(name, (None, None))
     data = as_dataset(read(name, root, split, size, channels, crop, download), name, split, kind, bins, binarize, memory)
     data.options = {k: v for k, v, usual in (("size", size, None), ("channels", channels, 3), ("crop", crop, 148)) if v != usual}
     return data
+
+# %% ../nbs/10_data.ipynb #03223e7e
+def of_table(name:str, split:str, kind:str|None) -> Dataset:
+    "A built-in [table](09a_tables.ipynb), its columns of mixed kinds"
+    if kind not in (None, "mixed"): raise ValueError(f"kind={kind!r}: the table {name!r} has columns of mixed kinds, kind needs to be None")
+    t = load_table(name, split)
+    return Dataset(t.x, t.y, name, "mixed", split, names=tuple(map(str, t.y.unique().tolist())), source="built-in table", made_for=flow_config(t.codec.flow))
 
 # %% ../nbs/10_data.ipynb #ab0aeee3
 def suiting(top:int, bins:int|None=None, binarize:str="threshold") -> str:
@@ -195,6 +205,14 @@ def as_dataset(p:Pictures, name:str, split:str, kind:str|None=None, bins:int|Non
         if memory or (memory is None and len(x)*one.numel()*one.element_size() <= MEMORY): x = whole(x)
     elif memory is False: x = KindStream(TensorStream(p.v), *args)
     return Dataset(x, p.y, name, kind, split, bins, p.names, binarize, p.source)
+
+# %% ../nbs/10_data.ipynb #501b13df
+def subset(data:Dataset, n:int, # at most
+           seed:int=0) -> Dataset: # in memory
+    "n examples drawn without replacement, in their order; all of them when there are no more"
+    g = torch.Generator().manual_seed(seed)
+    i = torch.arange(len(data)) if n >= len(data) else torch.randperm(len(data), generator=g)[:n].sort()[0]
+    return replace(data, x=data.draw(data.take(i), g), y=None if data.y is None else data.y[i], binarize="threshold")
 
 # %% ../nbs/10_data.ipynb #61618eb0
 def from_array(x:Tensor, # (N, H, W), (N, H, W, C), (N, C, H, W) or any (N, …): tensor or array

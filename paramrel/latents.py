@@ -14,7 +14,7 @@ from .losses import continuous_time_loss, stratified_times
 from .networks import MLP
 from .samplers import ode, time_grid
 
-# %% ../nbs/07a_latents.ipynb #5e05cfc0
+# %% ../nbs/07a_latents.ipynb #d5047a13
 class LatentFlow(nn.Module):
     "A continuous Bayesian flow over standardised latents"
 
@@ -29,7 +29,7 @@ class LatentFlow(nn.Module):
     def predict(self, η:Tensor, # (B, d) evidence about ζ
                 t:Tensor): # (B,)
         "Output distribution δ(ζ − ζ̂)"
-        return self.flow.output(self.net(self.flow.params(η, t).float(), t).to(η.dtype), η, t)
+        return self.flow.output(self.net(self.flow.params(η, t).to(self.mean), t).to(η.dtype), η, t)
 
     def loss(self, z:Tensor, # (B, d) latents
              generator:torch.Generator|None=None) -> Tensor: # scalar, nats
@@ -42,7 +42,7 @@ class LatentFlow(nn.Module):
                steps:int=50, generator:torch.Generator|None=None) -> Tensor: # (n, d)
         "Latents like the encoder's, by the flow's ODE"
         u = torch.empty(n, len(self.mean), device=self.mean.device).normal_(generator=generator).double()
-        return (ode(self.flow, self.predict, u, time_grid(steps)).float()*self.scale + self.mean)
+        return (ode(self.flow, self.predict, u, time_grid(steps)).to(self.mean)*self.scale + self.mean)
 
 # %% ../nbs/07a_latents.ipynb #36aa7f62
 def fit_latents(prior:LatentFlow, # trained in place

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Codes', 'encode', 'decode', 'draw_subcodes', 'reconstruct', 'condition', 'timevary', 'lerp', 'slerp', 'interpolate',
-           'traverse', 'direction', 'manipulate', 'Watched', 'watch', 'flow_pictures', 'fit_latent_flow']
+           'traverse', 'direction', 'manipulate', 'Watched', 'watch', 'flow_pictures', 'fill_in', 'fit_latent_flow']
 
-# %% ../nbs/09_tasks.ipynb #4bd0f784
+# %% ../nbs/09_tasks.ipynb #52095990
 from typing import NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from .flows import DiscreteFlow
 from .latents import LatentFlow, fit_latents
 from .model import ParamReL, evaluating
 from .paths import FlowPicture, flow_picture
-from .samplers import ancestral, invert, ode, reverse, time_grid
+from .samplers import Filled, ancestral, invert, ode, particle_filter, reverse, time_grid
 
 # %% ../nbs/09_tasks.ipynb #5632d3f9
 class Codes(NamedTuple):
@@ -161,6 +161,17 @@ def flow_pictures(model:ParamReL, x:Tensor, # (B, *shape) sources, a path each
         back = reverse(flow, predict, x, times)
     return {name: flow_picture(flow, data, η, t, variable, k) for name, η, t in
             (("along the channel", channel, times), ("sampled, z of the source", sampled, times), ("reversed from the source", back.evidence, back.times))}
+
+# %% ../nbs/09_tasks.ipynb #80fb3314
+def fill_in(model:ParamReL, # reads anything but "data"
+            x:Tensor, # (B, *shape) data; unknown entries may hold anything
+            known:Tensor, # (B, *shape) bool
+            particles:int=16, # paths for each example; 1 is faster and biased
+            steps:int=50, generator:torch.Generator|None=None) -> Filled: # completions with weights; `.draw()` picks one
+    "Keep the known entries, sample the others given them"
+    if model.reads == "data": raise ValueError("reads='data': fill_in needs an encoder that works while evidence grows: 'self', 'ahead' or 'blend'")
+    if tuple(x.shape[1:]) != model.shape: raise ValueError(f"x has shape {tuple(x.shape)}, the model needs (B, {', '.join(map(str, model.shape))})")
+    with evaluating(model): return particle_filter(model.flow, model.predictor("self", generator), x, known, time_grid(steps), particles, generator)
 
 # %% ../nbs/09_tasks.ipynb #aa2b4445
 def fit_latent_flow(model:ParamReL, # gains a `latent_prior`
