@@ -46,7 +46,7 @@ def step_generator(seed:int, step:int, device:torch.device|str="cpu") -> torch.G
     "The generator of one step's times and noise"
     return torch.Generator(device).manual_seed(mixed(seed, step))
 
-# %% ../nbs/11_training.ipynb #d3da146d
+# %% ../nbs/11_training.ipynb #5ad0d82e
 EPOCH_STREAM = 2**31 # keeps the generators of epochs apart from those of steps
 
 @lru_cache(maxsize=2) # a batch needs one epoch, or two
@@ -58,8 +58,7 @@ def batch_indices(step:int, batch:int, n:int, # examples in the data set
                   seed:int) -> Tensor: # (batch,) integers
     "Which examples step `step` sees"
     first, last = step*batch//n, ((step + 1)*batch - 1)//n
-    order = torch.cat([epoch_order(n, e, seed) for e in range(first, last + 1)])
-    return order[step*batch - first*n:][:batch]
+    return torch.cat([epoch_order(n, e, seed)[max(0, step*batch - e*n):(step + 1)*batch - e*n] for e in range(first, last + 1)])
 
 # %% ../nbs/11_training.ipynb #7413fb82
 def identity(v): return v # a named function, for reading processes get it by name
