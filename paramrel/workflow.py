@@ -163,8 +163,8 @@ def curves(log:list[dict], held_out:list[dict]) -> str: # an <img>
     against(axs[2], log, "images_per_second", None); axs[2].set(xlabel="step", ylabel="examples per second", ylim=(0, None))
     return figure_tag(fig, "losses, norm of the gradient and speed against the step")
 
-# %% ../nbs/14d_workflow.ipynb #a9e90f89
-STYLE = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}img{max-width:100%;image-rendering:pixelated}table{border-collapse:collapse;font-size:13px}th{text-align:left;font-weight:normal;padding-right:2rem}td,th{border-bottom:1px solid #ddd;vertical-align:top}"
+# %% ../nbs/14d_workflow.ipynb #87d55793
+STYLE = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}img{max-width:100%}img[alt^=samples]{image-rendering:pixelated}table{border-collapse:collapse;font-size:13px}th{text-align:left;font-weight:normal;padding-right:2rem}td,th{border-bottom:1px solid #ddd;vertical-align:top}"
 
 def report(run:str|Path, out:str|Path|None=None, # None: report.html in the run's folder
           ) -> Path: # the file
