@@ -295,7 +295,7 @@ def presets():
         flow = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in p.flow.items() if k != "kind")
         print(f"{name:10s} {'×'.join(map(str, p.shape)):9s} {p.latent_dim:6d} {p.channels:8d}  {str(list(p.mult)):13s} {p.train.batch_size:5d} {p.train.lr:6.0e}  {p.flow['kind']}({flow})")
 
-# %% ../nbs/15_cli.ipynb #a222add3
+# %% ../nbs/15_cli.ipynb #7b467304
 COMMANDS = {f.__name__: f for f in (quickstart, train, evaluate, report, data, generate, beliefs, flow, reconstruct, condition, timevary, interpolate, traverse, manipulate, encode, presets)}
 EXPECTED = (ValueError, OSError, FloatingPointError, ImportError) # what users can cause
 
@@ -304,7 +304,7 @@ def unboxed(text:str # what tyro printed
     "The first paragraph of a boxed message"
     body = [line.strip("│ ") for line in text.splitlines() if line.startswith("│")]
     first = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
-    return re.sub(r"^Error parsing \S+: ", "", " ".join(body[:first])) or text.strip()
+    return re.sub(r"^Error parsing (?:(--[^:]+: )|\S+: )", r"\1", " ".join(body[:first])) or text.strip()
 
 def fail(message:str, status:int=2):
     "Print one line and leave with a status: 2 for a mistake, 128 + its number after a signal"
@@ -334,14 +334,16 @@ def main(args:list[str]|None=None # None: what was typed
         fail(str(err))
     except KeyboardInterrupt as end: fail(str(end) or "interrupted", 128 + getattr(end, "signum", 2))
 
-# %% ../nbs/15_cli.ipynb #813e4a9e
+# %% ../nbs/15_cli.ipynb #953e8cfb
 def deferred(f):
     "A function with f's signature and help that returns the call instead of making it; what is required goes by its name in capitals"
     import inspect
 
     import tyro
     @functools.wraps(f)
-    def later(*args, **kwargs): return functools.partial(f, *args, **kwargs)
+    def later(*args, **kwargs):
+        if not 0 <= kwargs.get("seed", 0) < 2**31: raise ValueError(f"--seed={kwargs['seed']} needs to lie in [0, {2**31 - 1}]")
+        return functools.partial(f, *args, **kwargs)
     named = lambda p: p.replace(annotation=Annotated[p.annotation, tyro.conf.arg(metavar=p.name.upper())]) if p.default is p.empty else p
     later.__signature__ = inspect.signature(f).replace(parameters=[named(p) for p in inspect.signature(f).parameters.values()])
     later.__annotations__ = {n: p.annotation for n, p in later.__signature__.parameters.items()}

@@ -29,7 +29,7 @@ class Output:
         "Itself: only δ needs a width to have a density"
         return self
 
-# %% ../nbs/01_distributions.ipynb #eecc5a41
+# %% ../nbs/01_distributions.ipynb #1fe7073c
 @dataclass
 class Delta(Output):
     "Point mass δ(x − x̂), the output distribution of continuous data"
@@ -57,6 +57,7 @@ class Delta(Output):
         "The point seen through a normal of the given width"
         if width is None or not width > 0:
             raise ValueError(f"width={width}: a δ output needs a positive width (published: σ₁, and 0.7σ₁ at 16 bins)")
+        if bins is not None and bins < 2: raise ValueError(f"bins={bins} needs to be at least 2, or None for a density")
         scale = torch.full_like(self.mean, width)
         return Normal(self.mean, scale) if bins is None else DiscretizedNormal(self.mean, scale, bins)
 

@@ -28,13 +28,13 @@ def square_distances(a:Tensor, # (N, d)
     with torch.autocast(a.device.type, enabled=False):
         return ((a*a).sum(-1)[:, None] + (b*b).sum(-1) - 2*a @ b.T).clamp_min(0)
 
-# %% ../nbs/04_divergences.ipynb #5159b160
+# %% ../nbs/04_divergences.ipynb #9127fbea
 class RBF:
     "Gaussian kernel exp(−‖a−b‖²/2h), averaged over the bandwidths h = s·d"
 
     def __init__(self, *scales:float): # s; one (1.) by default
         self.scales = scales or (1.,)
-        if min(self.scales) <= 0: raise ValueError(f"scales={self.scales} need to be positive: bandwidths as multiples of d")
+        if not all(0 < s < math.inf for s in self.scales): raise ValueError(f"scales={self.scales} need to be positive: bandwidths as multiples of d")
 
     def __call__(self, a:Tensor, b:Tensor) -> Tensor: # (N, M)
         "κ(a_i, b_j)"
@@ -51,13 +51,13 @@ class RBF:
         "E κ(b, b′) for b, b′ ~ N(0, I), in closed form"
         return sum((s*d/(s*d + 2))**(d/2) for s in self.scales)/len(self.scales)
 
-# %% ../nbs/04_divergences.ipynb #5e54dc48
+# %% ../nbs/04_divergences.ipynb #caac867b
 class IMQ:
     "Inverse multiquadric kernel 2dc/(2dc + ‖a−b‖²), averaged over the scales c"
 
     def __init__(self, *scales:float): # c; one (1.) by default
         self.scales = scales or (1.,)
-        if min(self.scales) <= 0: raise ValueError(f"scales={self.scales} need to be positive")
+        if not all(0 < s < math.inf for s in self.scales): raise ValueError(f"scales={self.scales} need to be positive")
 
     def __call__(self, a:Tensor, b:Tensor) -> Tensor: # (N, M)
         "κ(a_i, b_j)"

@@ -171,7 +171,7 @@ def read_dsprites(root:str|Path|None=None, split:str="train") -> Pictures: # y (
     mine = split_of(number, split)
     return Pictures(Packed(images.bits[mine], images.shape), torch.from_numpy(factors.astype(np.int64))[mine], SPRITE_FACTORS, path.name + note, 1)
 
-# %% ../nbs/09d_images.ipynb #47e1f4ca
+# %% ../nbs/09d_images.ipynb #4814c90a
 def read_array(path:str|Path, split:str="train") -> Pictures:
     "The images of an .npz or .npy file; a tenth is held out"
     path = Path(path)
@@ -183,5 +183,6 @@ def read_array(path:str|Path, split:str="train") -> Pictures:
         if x is None: raise ValueError(f"{path} holds {', '.join(names)}: the images need one of the names images, x, imgs, data, arr_0")
         v = channels_first(torch.from_numpy(read_npz(path, x)[0])); y = y and torch.from_numpy(read_npz(path, y)[0])
     if y is not None and len(y) != len(v): raise damaged(path, f"{len(v)} images and {len(y)} labels")
+    with reading(path): top = top_of(v if isinstance(v, Tensor) else v.rows())
     mine = split_of(range(len(v)), split)
-    return Pictures(choose(v, mine), None if y is None else y[mine].long(), (), path.name, top_of(v if isinstance(v, Tensor) else v.rows()))
+    return Pictures(choose(v, mine), None if y is None else y[mine].long(), (), path.name, top)

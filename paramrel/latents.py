@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LatentFlow', 'fit_latents']
 
-# %% ../nbs/07a_latents.ipynb #9c075cd5
+# %% ../nbs/07a_latents.ipynb #06904aea
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from .flows import ContinuousFlow
 from .losses import continuous_time_loss, stratified_times
 from .networks import MLP
 from .samplers import ode, time_grid
+from .schedules import check_range
 
 # %% ../nbs/07a_latents.ipynb #d5047a13
 class LatentFlow(nn.Module):
@@ -44,13 +45,14 @@ class LatentFlow(nn.Module):
         u = torch.empty(n, len(self.mean), device=self.mean.device).normal_(generator=generator).double()
         return (ode(self.flow, self.predict, u, time_grid(steps)).to(self.mean)*self.scale + self.mean)
 
-# %% ../nbs/07a_latents.ipynb #36aa7f62
+# %% ../nbs/07a_latents.ipynb #a09c6049
 def fit_latents(prior:LatentFlow, # trained in place
                 z:Tensor, # (N, d) latents of the training data
                 steps:int=2000, batch:int=256, lr:float=2e-3, seed:int=0,
                ) -> list[float]: # loss, averaged over each hundredth of the run
     "Fit the latent prior: AdamW, half a cosine, average of the weights over the last half"
     if z.dim() != 2 or z.shape[1] != len(prior.mean) or len(z) < 2: raise ValueError(f"z has shape {tuple(z.shape)}, needs (N ≥ 2, {len(prior.mean)})")
+    check_range("z", z, -torch.finfo(z.dtype).max, torch.finfo(z.dtype).max, "latents are finite")
     prior.mean.copy_(z.mean(0)); prior.scale.copy_(z.std(0).clamp_min(1e-6))
     g, opt = torch.Generator(z.device).manual_seed(seed), torch.optim.AdamW(prior.net.parameters(), lr, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)

@@ -20,7 +20,7 @@ from .losses import bits_per_dim, continuous_time_loss
 from .model import ParamReL
 from .tasks import Codes, decode, encode
 
-# %% ../nbs/12_metrics.ipynb #bf718520
+# %% ../nbs/12_metrics.ipynb #f3c44a09
 class Estimate(NamedTuple):
     "A mean and its standard error"
     mean: float
@@ -32,9 +32,10 @@ def estimate(v:Tensor|np.ndarray # independent values
             ) -> Estimate:
     "Mean of values with its standard error"
     v = np.asarray(v, dtype=np.float64)
+    if not len(v): raise ValueError("v has no values, a mean needs at least 1")
     return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(len(v))) if len(v) > 1 else math.nan)
 
-# %% ../nbs/12_metrics.ipynb #f05c2e56
+# %% ../nbs/12_metrics.ipynb #e040ebcf
 class Probe(NamedTuple):
     "Linear probe over 5 folds; errors are standard errors over folds"
     accuracy: Estimate
@@ -50,6 +51,9 @@ def probe(z:Tensor|np.ndarray, # (N, d) features of the test split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     z, y, rows = np.asarray(z), np.asarray(y), []
+    if len(z) != len(y) or not np.isfinite(z).all(): raise ValueError(f"z has {len(z)} rows{'' if np.isfinite(z).all() else ', nan or infinite values in some,'} and y {len(y)} classes: needs finite features with a class each")
+    counts = np.unique(y, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < folds: raise ValueError(f"y has {len(counts)} classes, the rarest {counts.min()} times: folds={folds} needs at least 2 classes, {folds} times each")
     for learn, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(z, y):
         p = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(z[learn], y[learn]).predict_proba(z[held])
         auroc = roc_auc_score(y[held], p if p.shape[1] > 2 else p[:, 1], multi_class="ovr")
@@ -70,7 +74,7 @@ def floors(model:ParamReL, x_train:Tensor, x:Tensor, y:Tensor, # training data; 
     pca = PCA(d, random_state=0).fit(flat(x_train))
     return {"pca": probe(pca.transform(flat(x)), y), "random_encoder": probe(untrained.encode(x).cpu(), y), "pixels": probe(flat(x), y)}
 
-# %% ../nbs/12_metrics.ipynb #2ba93e13
+# %% ../nbs/12_metrics.ipynb #6de98625
 class UsageGap(NamedTuple):
     "Flow loss with another example's z minus with its own, nats per unit of time"
     t: list[float]
@@ -83,6 +87,8 @@ def usage_gap(model:ParamReL, x:Tensor, # (N, *shape)
               times:int=9, # evenly spaced inside (0, 1)
               seed:int=0) -> UsageGap:
     "How much the decoder loses, at each t, when z is another example's"
+    if len(x) < 2: raise ValueError(f"x has shape {tuple(x.shape)}, another example's z needs at least 2")
+    if times < 1: raise ValueError(f"times={times} needs to be at least 1")
     g, e = torch.Generator(x.device).manual_seed(seed), model.flow.embed(model.check(x))
     ts, own, gaps = ((np.arange(times) + .5)/times).tolist(), [], []
     for t in ts:
@@ -151,22 +157,23 @@ def timevary_report(model:ParamReL, classifier, # with predict(pixels)
     new, other = ([decode(model, Codes(v, u), steps) for v in latents.unbind(1)] for latents in (z, z.roll(shift, 0)))
     return TimeVarying(list(ts), [wrong(v) for v in new], [right(v) for v in new], [right(v) for v in other], right(x))
 
-# %% ../nbs/12_metrics.ipynb #f302886a
+# %% ../nbs/12_metrics.ipynb #d6565b17
 def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the mark
                      train:Tensor, # (M, *shape)
                     ) -> Estimate: # variables that differ
     "Distance (Hamming) to the nearest training example, averaged"
+    if not len(train): raise ValueError(f"train has shape {tuple(train.shape)}, a nearest neighbor needs at least 1 example")
     d = torch.cdist(x.flatten(1).float(), train.flatten(1).float(), p=0)  # (N, M)
     return estimate(d.min(1)[0].cpu())
 
-# %% ../nbs/12_metrics.ipynb #b4d18298
+# %% ../nbs/12_metrics.ipynb #3cabaace
 class PixelFeatures:
     "A classifier with one hidden layer on pixels, and what that layer says"
 
     def __init__(self, x:Tensor, y:Tensor, # training images and their classes
                  width:int=128, seed:int=0):
         from sklearn.neural_network import MLPClassifier
-        self.net = MLPClassifier((width,), early_stopping=len(x) > 10_000, max_iter=200, random_state=seed).fit(self.flat(x), y.cpu().numpy())
+        self.net = MLPClassifier((width,), early_stopping=len(x) >= 5000, max_iter=200, random_state=seed).fit(self.flat(x), y.cpu().numpy())
 
     @staticmethod
     def flat(x:Tensor) -> np.ndarray: return x.flatten(1).float().cpu().numpy()
@@ -204,7 +211,7 @@ def sample_quality(features:PixelFeatures, samples:Tensor, data:Tensor) -> Sampl
     a, b = features.features(samples).double(), features.features(data).double()
     return SampleQuality(frechet(a, b), within_reach(b, a), within_reach(a, b))
 
-# %% ../nbs/12_metrics.ipynb #d76ad618
+# %% ../nbs/12_metrics.ipynb #eb179821
 class BoundReport(NamedTuple):
     "An upper bound on −ln p(x), nats per example"
     z: str # "loop" or "once"
@@ -221,6 +228,7 @@ def bound_report(model:ParamReL, x:Tensor, # (N, *shape)
                  seed:int=0, **kwargs, # bins and width for δ outputs
                 ) -> BoundReport:
     "Bound on −ln p(x) with its parts and their standard errors"
+    if draws < 1: raise ValueError(f"draws={draws} needs to be at least 1")
     z = z or ("once" if model.reads == "data" else "loop")
     g = torch.Generator(x.device).manual_seed(seed)
     parts = torch.stack([torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]).mean(0).cpu()  # (4, N)

@@ -6,7 +6,7 @@
 __all__ = ['SAMPLERS', 'network_pair', 'FlowAutoencoder', 'Losses', 'evaluating', 'ParamReL', 'Bound', 'upper_bound',
            'start_from']
 
-# %% ../nbs/08_model.ipynb #482465d0
+# %% ../nbs/08_model.ipynb #70f67693
 import contextlib
 import io
 import math
@@ -30,6 +30,7 @@ from .networks import MLP, MLPEncoder, Transfer, Transformer, TransformerEncoder
 from .noise import Noise
 from .presets import loss_weights, preset
 from .samplers import Predict, ancestral, ode, sde, time_grid
+from .schedules import check_range
 
 # %% ../nbs/08_model.ipynb #8d97392b
 def network_pair(flow:BayesianFlow,
@@ -50,7 +51,7 @@ def network_pair(flow:BayesianFlow,
     return (MLPEncoder(math.prod(θ_shape), 2*latent_dim, 4*channels, blocks + 1, dropout),
             MLP(math.prod(θ_shape), math.prod(h_shape), 4*channels, blocks + 1, latent_dim, dropout, nested))
 
-# %% ../nbs/08_model.ipynb #797d1a7f
+# %% ../nbs/08_model.ipynb #305398b2
 class FlowAutoencoder(nn.Module):
     "A flow whose networks know a latent: self-encoder q(z | θ_s, s) and decoder p_O(x | ψ(θ_t, z), t)"
 
@@ -69,7 +70,10 @@ class FlowAutoencoder(nn.Module):
                 ):
         super().__init__()
         if reads not in READS: raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")
-        if latent_dim < 1: raise ValueError(f"latent_dim={latent_dim} needs to be at least 1")
+        for name, v in {"latent_dim": latent_dim, "channels": channels, "blocks": blocks}.items():
+            if v < 1: raise ValueError(f"{name}={v} needs to be at least 1")
+        if not mult or min(mult) < 1: raise ValueError(f"mult={tuple(mult)} needs a factor of at least 1 for each level")
+        if any(n < 1 for n in shape): raise ValueError(f"shape={tuple(shape)} needs positive numbers")
         self.flow, self.shape, self.latent_dim, self.reads = flow, tuple(shape), latent_dim, reads
         enc, self.decoder = network_pair(flow, self.shape, latent_dim, channels, tuple(mult), blocks, dropout, nested)
         self.encoder = SelfEncoder(enc, deterministic)
@@ -93,7 +97,8 @@ class FlowAutoencoder(nn.Module):
 
     def check(self, x:Tensor) -> Tensor: # x itself
         "`ValueError` unless x is a batch of this model's data"
-        if tuple(x.shape[1:]) != self.shape: raise ValueError(f"x has shape {tuple(x.shape)}, the model needs (B, {', '.join(map(str, self.shape))})")
+        if not isinstance(x, Tensor): raise ValueError(f"x is a {type(x).__name__}, the model needs a tensor (B, {', '.join(map(str, self.shape))})")
+        if tuple(x.shape[1:]) != self.shape or not len(x): raise ValueError(f"x has shape {tuple(x.shape)}, the model needs (B, {', '.join(map(str, self.shape))})")
         return self.flow.validate(x)
 
     def _see(self, η:Tensor, t:Tensor) -> Tensor: # what networks see of the evidence, laid out for them
@@ -136,7 +141,7 @@ def evaluating(model:nn.Module):
     finally:
         for m in parts: m.training = True
 
-# %% ../nbs/08_model.ipynb #27390410
+# %% ../nbs/08_model.ipynb #010b4beb
 SAMPLERS = ("ancestral", "sde", "sde-2", "ode")
 
 class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flow_config, make_flow)}, library_name="paramrel", license="apache-2.0"):
@@ -155,6 +160,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
         if w_kl and self.encoder.deterministic: raise ValueError(f"gamma={gamma:g} needs to be 1 for a deterministic encoder: the KL of a point is infinite")
         self.check(x)
         if t is None: t = stratified_times(len(x), generator, x.device)
+        if t.shape != x.shape[:1]: raise ValueError(f"t has shape {tuple(t.shape)}, needs ({len(x)},): a time for each example")
         e = self.flow.embed(x)
         η = self.flow.message(e, self.flow.schedule.beta(t), generator)
         for m in self.drops: m.noise = generator
@@ -164,6 +170,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
         with torch.autocast(x.device.type, enabled=False):
             flow, kl = continuous_time_loss(self.flow, x, p, t).mean(), q.kl().mean()
             whole = (gather or (lambda v: v))(torch.cat([z, t[:, None]], 1))  # (B, d+1) of the whole batch
+            if not 1 <= mmd_groups <= len(whole)//2: raise ValueError(f"mmd_groups={mmd_groups} needs to lie in 1…{len(whole)//2}: two examples in each" if len(whole) > 1 else f"x has shape {tuple(x.shape)}, the MMD needs at least 2 examples")
             crowds = whole[whole[:, -1].argsort(), :-1].chunk(mmd_groups) if mmd_groups > 1 else [whole[:, :-1]]
             gap = sum(mmd(c, kernel=kernel, generator=getattr(generator, "generator", generator)) for c in crowds)/len(crowds)
         return Losses(flow, kl, gap, flow + w_kl*kl + w_mmd*self.dims*gap)
@@ -199,6 +206,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
         "The closure predict(η, t) → p_O that samplers take, with its way to get a latent"
         if isinstance(z, Tensor):
             if z.dim() != 2 or z.shape[1] != self.latent_dim: raise ValueError(f"z has shape {tuple(z.shape)}, the model needs (B, {self.latent_dim})")
+            check_range("z", z, -torch.finfo(z.dtype).max, torch.finfo(z.dtype).max, "latents are finite")
             return lambda η, t: self.decode(η, t, z)
         if z == "self": return lambda η, t: self.decode(η, t, self.encoder.draw(self.read(η, t), generator))
         if z not in ("prior", "prior-fixed", "latent-flow"): raise ValueError(f"z={z!r} needs to be 'prior', 'prior-fixed', 'latent-flow', 'self' or a tensor of latents")
@@ -221,6 +229,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
               ) -> Tensor: # (n, *shape) data
         "New data"
         if n is None: n = len(z) if isinstance(z, Tensor) else 1
+        if not isinstance(n, int): raise ValueError(f"n={n} needs to be an integer")
         if n < 1 or (isinstance(z, Tensor) and len(z) != n): raise ValueError(f"n={n} needs to be at least 1 and equal to the number of latents")
         if sampler not in SAMPLERS: raise ValueError(f"sampler={sampler!r} needs to be one of {', '.join(map(repr, SAMPLERS))}")
         start, predict, grid = self.flow.prior(n, self.shape, self.device), self.predictor(z, generator), time_grid(steps, "uniform" if sampler == "ancestral" else "square")
@@ -250,7 +259,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # the mixin prints where it loads from
                 return super().from_pretrained(path, **({"strict": True} | kwargs))
-        except (OSError, TypeError, ValueError, RuntimeError, SafetensorError) as err:
+        except (OSError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as err:
             raise ValueError(f"path={str(path)!r} holds no whole ParamReL model: {' '.join(str(err).split())[:200]}") from err
 
 # %% ../nbs/08_model.ipynb #f0f52df4

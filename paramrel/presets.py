@@ -47,11 +47,12 @@ class TrainConfig:
 
     def __post_init__(self): validate(self)
 
-# %% ../nbs/04a_presets.ipynb #7e595f9d
+# %% ../nbs/04a_presets.ipynb #4bb208a7
 def loss_weights(gamma:float, # γ ≤ 1
                  lam:float, # λ ≥ 1 − γ
                 ) -> tuple[float, float]: # weights of KL and MMD
     "(1−γ, γ+λ−1), the weights of the two divergences in Eq. 6; `ValueError` when one is negative"
+    if not (abs(gamma) < math.inf and abs(lam) < math.inf): raise ValueError(f"gamma={gamma:g} and lam={lam:g} need to be finite; gamma ≤ 1 and gamma + lam ≥ 1 are weights ≥ 0")
     kl, mmd = 1 - gamma, gamma - 1 + lam
     if not (kl >= 0 and mmd >= -1e-12):
         raise ValueError(f"gamma={gamma:g} and lam={lam:g} give the KL the weight 1−γ = {kl:g} and the MMD γ+λ−1 = {mmd:g}: both need to be ≥ 0")
@@ -62,7 +63,7 @@ RANGES = {"epochs": (0, math.inf), "steps": (1, math.inf), "batch_size": (2, mat
           "explode": (0, math.inf), "ema": (0, 1), "mmd_groups": (1, 1024), "accumulate": (1, 2**20), "threads": (1, 1024), "workers": (0, 1024), "seed": (0, 2**31),
           "log_every": (1, math.inf), "save_every": (0, math.inf), "keep": (1, math.inf), "eval_every": (0, math.inf), "sample_every": (0, math.inf)} # closed
 
-# %% ../nbs/04a_presets.ipynb #2d842f15
+# %% ../nbs/04a_presets.ipynb #473c9f3c
 def check_fields(config, ranges:dict[str, tuple[float, float]]):
     "`ValueError` naming the first field of a dataclass that has the wrong type, is none of its choices or is out of range"
     for f in fields(config):
@@ -74,6 +75,7 @@ def check_fields(config, ranges:dict[str, tuple[float, float]]):
             raise ValueError(f"{f.name}={v!r} needs to be of type {wanted}")
         lo, hi = ranges.get(f.name, (None, None))
         if lo is not None and v is not None and not lo <= v <= hi: raise ValueError(f"{f.name}={v} needs to lie in [{lo}, {hi}]")
+        if isinstance(v, float) and not math.isfinite(v): raise ValueError(f"{f.name}={v} needs to be finite")
 
 def classes(kinds:tuple) -> tuple[type, ...]:
     "Classes that `isinstance` takes, for the types of a field"

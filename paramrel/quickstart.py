@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EARLY', 'plain', 'judge', 'draw', 'timed', 'quickstart', 'summary']
 
-# %% ../nbs/14a_quickstart.ipynb #3ce4c605
+# %% ../nbs/14a_quickstart.ipynb #36f79712
 import json
 import sys
 import time
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import versions
+from .checkpoints import versions, whole_folder
 from .data import Dataset, load
 from .metrics import active_units, bound_report, conditional_report, floors, nearest_distance, pixel_classifier, probe, usage_gap
 from .model import ParamReL
@@ -67,7 +67,7 @@ def timed(seconds:dict, phase:str, say:bool=False):
     yield
     seconds[phase] = round(time.perf_counter() - start, 1)
 
-# %% ../nbs/14a_quickstart.ipynb #37babab5
+# %% ../nbs/14a_quickstart.ipynb #d6652379
 def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
@@ -85,7 +85,7 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     with timed(seconds, "training"): log = fit(model, train, config, out, progress=progress, about={"data.json": train.spec()})
     model.cpu()
     with timed(seconds, "latent prior", progress): fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
-    model.save_pretrained(out/"model")
+    with whole_folder(out/"model") as folder: model.save_pretrained(folder)
     with timed(seconds, "evaluation", progress): measured = judge(model, train, test, seed)
     with timed(seconds, "pictures", progress): files = draw(model, test, out, seed)
     metrics = {"preset": "digits", "seed": seed, "reads": reads, "latent_dim": model.latent_dim, "train": len(train), "held_out": len(test), "config": asdict(config),

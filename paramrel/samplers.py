@@ -16,7 +16,7 @@ from torch import Tensor
 from .distributions import Output
 from .flows import BayesianFlow, MixedFlow
 
-# %% ../nbs/07_samplers.ipynb #edb844ab
+# %% ../nbs/07_samplers.ipynb #506f2c76
 GRIDS = ("uniform", "square", "r", "log-r")
 
 def time_grid(steps:int, # n ≥ 1
@@ -24,7 +24,7 @@ def time_grid(steps:int, # n ≥ 1
               flow:BayesianFlow|None=None, # for "r" and "log-r": whose accuracy; of one kind, not mixed
              ) -> Tensor: # (n+1,) increasing from 0 to 1, float64
     "A grid of times for a sampler"
-    if steps < 1: raise ValueError(f"steps={steps} needs to be at least 1")
+    if not (isinstance(steps, int) and steps >= 1): raise ValueError(f"steps={steps} needs to be an integer, at least 1")
     if kind not in GRIDS: raise ValueError(f"kind={kind!r} needs to be one of {', '.join(map(repr, GRIDS))}")
     τ = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     if kind == "uniform": return τ

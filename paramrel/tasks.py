@@ -41,7 +41,7 @@ def draw_subcodes(model:ParamReL, n:int, generator:torch.Generator|None=None) ->
     "u₀ ~ N(0, I)"
     return torch.empty_like(model.flow.prior(n, model.shape, model.device)).normal_(generator=generator).double()
 
-# %% ../nbs/09_tasks.ipynb #396688da
+# %% ../nbs/09_tasks.ipynb #38005356
 def reconstruct(model:ParamReL, x:Tensor, # (B, *shape)
                 steps:int=100, generator:torch.Generator|None=None) -> Tensor: # (B, *shape)
     "There and back: data from their own two codes"
@@ -51,6 +51,7 @@ def condition(model:ParamReL, x:Tensor, # (B, *shape)
               variations:int=8, # fresh subcodes for each source
               steps:int=100, generator:torch.Generator|None=None) -> Tensor: # (B, variations, *shape)
     "Fix z_sem, draw u₀ (Fig. 3 left)"
+    if variations < 1: raise ValueError(f"variations={variations} needs to be at least 1")
     z = model.encode(x).repeat_interleave(variations, 0)
     return decode(model, Codes(z, draw_subcodes(model, len(z), generator)), steps).unflatten(0, (len(x), variations))
 
@@ -77,26 +78,27 @@ def slerp(a:Tensor, b:Tensor, w:Tensor) -> Tensor: # as `lerp`
     arc = (((1 - v)*φ).sin()*a[:, None] + (v*φ).sin()*b[:, None])/torch.where(straight, 1., φ.sin())
     return torch.where(straight, lerp(a, b, w), arc)
 
-# %% ../nbs/09_tasks.ipynb #7f90b77d
+# %% ../nbs/09_tasks.ipynb #d51dee75
 def interpolate(model:ParamReL, a:Tensor, b:Tensor, # (B, *shape) the two ends
                 points:int=9, # including the ends
                 move_z:bool=True, move_u:bool=True, # which codes move; one that does not stays at a's
                 steps:int=100, generator:torch.Generator|None=None) -> Tensor: # (B, points, *shape)
     "Between two data: a line in z, an arc in u₀"
     if points < 2: raise ValueError(f"points={points} needs to be at least 2: the ends")
+    if a.shape != b.shape: raise ValueError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: as many ends as beginnings are needed")
     A, B, w = encode(model, a, steps, generator=generator), encode(model, b, steps, generator=generator), torch.linspace(0, 1, points)
     z = lerp(A.z, B.z if move_z else A.z, w).flatten(0, 1)
     u = (slerp(A.u, B.u, w) if move_u else A.u[:, None].expand(-1, points, *A.u.shape[1:])).flatten(0, 1)
     return decode(model, Codes(z, u), steps).unflatten(0, (len(a), points))
 
-# %% ../nbs/09_tasks.ipynb #3342e59c
+# %% ../nbs/09_tasks.ipynb #7b1de955
 def traverse(model:ParamReL, x:Tensor, # (B, *shape)
              spread:Tensor, # (d,) standard deviation of each latent over the data
              dims:list[int], # which latents
              values:Tensor, # (V,) in standard deviations, e.g. −3 … 3
              steps:int=100, generator:torch.Generator|None=None) -> Tensor: # (B, len(dims), V, *shape)
     "One latent at a time, u₀ fixed (Fig. 5)"
-    if max(dims) >= model.latent_dim: raise ValueError(f"dims={dims} need to be below latent_dim={model.latent_dim}")
+    if not dims or not all(0 <= j < model.latent_dim for j in dims): raise ValueError(f"dims={list(dims)} need to lie in 0…{model.latent_dim - 1}, for latent_dim={model.latent_dim}")
     codes = encode(model, x, steps, generator=generator)
     move = torch.zeros(len(dims), len(values), model.latent_dim, device=x.device)
     for i, j in enumerate(dims): move[i, :, j] = values.to(x.device)*spread[j]
@@ -118,6 +120,7 @@ def manipulate(model:ParamReL, x:Tensor, # (B, *shape)
                amounts:Tensor, # (A,) how far
                steps:int=100, generator:torch.Generator|None=None) -> Tensor: # (B, A, *shape)
     "Move z along a direction, u₀ fixed"
+    if along.shape != (model.latent_dim,): raise ValueError(f"along has shape {tuple(along.shape)}, the model needs ({model.latent_dim},)")
     codes = encode(model, x, steps, generator=generator)
     z = (codes.z[:, None] + amounts.to(x.device)[:, None]*along).flatten(0, 1)
     return decode(model, Codes(z, codes.u.repeat_interleave(len(amounts), 0)), steps).unflatten(0, (len(x), len(amounts)))

@@ -27,7 +27,7 @@ def to_rgb(x:Tensor # (N, 1 or 3, H, W): integers are bits, floats lie in [−1,
     v = (255*v.clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
     return v.permute(0, 2, 3, 1).numpy()
 
-# %% ../nbs/14_visuals.ipynb #44aaea04
+# %% ../nbs/14_visuals.ipynb #98552ee1
 MARGIN = (120, 130, 150) # a blue grey
 
 def tile(x:Tensor, # (N, C, H, W) images, row by row
@@ -36,6 +36,7 @@ def tile(x:Tensor, # (N, C, H, W) images, row by row
          margin:int=3, # pixels between tiles
         ) -> np.ndarray: # (height, width, 3) uint8
     "A batch of images as one picture"
+    if columns < 1: raise ValueError(f"columns={columns} needs to be at least 1")
     v = to_rgb(x)
     scale = scale or max(1, round(56/v.shape[1]))
     v = v.repeat(scale, 1).repeat(scale, 2)
