@@ -168,30 +168,30 @@ def bells(z:Tensor) -> list[Tensor]: # D_{−2}, D_{−1}, D_0, …, D_8
     erf = math.sqrt(math.pi/2)*torch.erf(z/math.sqrt(2))
     return [z*erf + d0, erf, *((-1)**n*p*d0 for n, p in enumerate(he))]
 
-# %% ../nbs/01_distributions.ipynb #eb30de7a
+# %% ../nbs/01_distributions.ipynb #debb8bbd
 EULER_MACLAURIN = (1/12, -1/720, 1/30240, -1/1209600)
 
 def wide_sums(first:Tensor, last:Tensor, # z_1 and z_{K−1}
               h:Tensor, # distance of neighbouring z
              ) -> list[Tensor]: # sums of D_{−1}, D_0, D_1 over the edges
     "Euler and Maclaurin's formula: an integral, and corrections at its ends"
-    a, b = bells(first), bells(last)
-    ends = lambda n: sum(c*h**(2*i + 1)*(b[n + 2*i + 1] - a[n + 2*i + 1]) for i, c in enumerate(EULER_MACLAURIN))
-    return [(b[n - 1] - a[n - 1])/h + (a[n] + b[n])/2 + ends(n) for n in (1, 2, 3)]
+    ends = bells(torch.stack([first, last])) # both at once: half the launches
+    gap, corrections = [b - a for a, b in ends], [c*h**(2*i + 1) for i, c in enumerate(EULER_MACLAURIN)]
+    return [gap[n - 1]/h + ends[n].mean(0) + sum(c*gap[n + 2*i + 1] for i, c in enumerate(corrections)) for n in (1, 2, 3)]
 
-# %% ../nbs/01_distributions.ipynb #cbb32b8a
+# %% ../nbs/01_distributions.ipynb #dbdfbf31
 def narrow_sums(first:Tensor, h:Tensor, # z_1, and distance of neighbouring z
                 bins:int, # K
                 reach:int=9, # edges looked at on either side of μ
                ) -> list[Tensor]: # sums of D_{−1}, D_0, D_1 over the edges
-    "The edges near μ one by one; the others only count, with erf = ±1"
-    near = (1 - (first/h).round()).clamp(0, bins) # index of the edge nearest to μ
-    j = near[..., None] + torch.arange(-reach, reach + 1, device=first.device)  # (..., 2·reach + 1)
-    z, there = first[..., None] + (j - 1)*h[..., None], (j >= 1) & (j <= bins - 1)
-    d0, beyond = torch.where(there, torch.exp(-z.square()/2), 0.), (bins - 1 - near - reach).clamp(0, bins - 1) - (near - reach - 1).clamp(0, bins - 1)
-    return [math.sqrt(math.pi/2)*((torch.erf(z/math.sqrt(2))*there).sum(-1) + beyond), d0.sum(-1), -(z*d0).sum(-1)]
+    "The edges near μ one by one, in a window that stays inside; the others only count, with erf = ±1"
+    n = min(2*reach + 1, bins - 1) # edges in the window; up to 20 bins: all of them
+    j = (1 - (first/h).round() - reach).clamp(1, bins - n) # its first
+    z = first[..., None] + (j[..., None] - 1 + torch.arange(n, device=first.device))*h[..., None]  # (..., n)
+    d0 = torch.exp(-z.square()/2)
+    return [math.sqrt(math.pi/2)*(torch.erf(z/math.sqrt(2)).sum(-1) + bins - n + 1 - 2*j), d0.sum(-1), -(z*d0).sum(-1)]
 
-# %% ../nbs/01_distributions.ipynb #74ae87e7
+# %% ../nbs/01_distributions.ipynb #d119135d
 def binned_mean(loc:Tensor, # μ, any shape
                 scale:Tensor, # σ > 0, same shape
                 bins:int, # K
@@ -200,8 +200,8 @@ def binned_mean(loc:Tensor, # μ, any shape
     with torch.no_grad():
         w = 2/bins
         h, first, last = w/scale, (w - 1 - loc)/scale, (1 - w - loc)/scale
-        S = narrow_sums(first, h, bins) # up to nine edges: all of them
-        if bins > 9: S = [torch.where(scale < 1.5*w, a, b) for a, b in zip(S, wide_sums(first, last, h))]
+        S, narrow = narrow_sums(first, h, bins), scale < 1.5*w
+        if bins > 20: S = [torch.where(narrow, a, b) for a, b in zip(S, wide_sums(first, last, h))]
         value, by_loc, by_scale = -math.sqrt(2/math.pi)/bins*S[0], w/math.sqrt(2*math.pi)*S[1]/scale, -w/math.sqrt(2*math.pi)*S[2]/scale
     if not (loc.requires_grad or scale.requires_grad): return value
     return value + by_loc*(loc - loc.detach()) + by_scale*(scale - scale.detach())
