@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['KIND_NAMES', 'NAMES', 'DEFAULT_KIND', 'MEMORY', 'as_kind', 'KindStream', 'Dataset', 'flow_for', 'read', 'load',
-           'of_table', 'suiting', 'whole', 'TensorStream', 'as_dataset', 'subset', 'from_array']
+           'of_table', 'suiting', 'whole', 'TensorStream', 'as_dataset', 'from_table', 'subset', 'from_array']
 
-# %% ../nbs/10_data.ipynb #75f3031b
+# %% ../nbs/10_data.ipynb #e2777ff6
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from .flows import flow_config
 from .images import (MNISTS, Pictures, read_array, read_binarized_mnist, read_celeba, read_cifar10, read_digits, read_dsprites, read_folder, read_mnist,
                              read_scenes, read_shapes3d)
 from .noise import Noise, uniform_like
-from .tables import TABLES, load_table
+from .tables import TABLES, TableCodec, load_table
 
 # %% ../nbs/10_data.ipynb #7a4058cb
 KIND_NAMES = ("binary", "discretized", "discrete", "continuous")
@@ -205,6 +205,16 @@ def as_dataset(p:Pictures, name:str, split:str, kind:str|None=None, bins:int|Non
         if memory or (memory is None and len(x)*one.numel()*one.element_size() <= MEMORY): x = whole(x)
     elif memory is False: x = KindStream(TensorStream(p.v), *args)
     return Dataset(x, p.y, name, kind, split, bins, p.names, binarize, p.source)
+
+# %% ../nbs/10_data.ipynb #32ad872f
+def from_table(X, # a DataFrame, a dict of columns or an array (N, columns)
+               y=None, # (N,) labels
+               name:str="table", split:str="train",
+               codec:TableCodec|None=None, # of the training rows, for other rows
+              ) -> tuple[Dataset, TableCodec]:
+    "Data from a table, and the codec between the two"
+    codec = codec or TableCodec().fit(X)
+    return Dataset(codec.encode(X), None if y is None else torch.as_tensor(y), name, "mixed", split, source="a table", made_for=flow_config(codec.flow)), codec
 
 # %% ../nbs/10_data.ipynb #501b13df
 def subset(data:Dataset, n:int, # at most
