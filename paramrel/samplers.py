@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GRIDS', 'Predict', 'Callback', 'METHODS', 'time_grid', 'at', 'check_grid', 'ancestral', 'sde', 'solve', 'ode',
-           'invert', 'Reversed', 'reverse', 'Filled', 'in_evidence', 'survivors', 'particle_filter']
+           'invert', 'Reversed', 'reverse']
 
 # %% ../nbs/07_samplers.ipynb #dfa31504
 from collections.abc import Callable
@@ -152,52 +152,3 @@ def reverse(flow:BayesianFlow, predict:Predict,
         messages.append(flow.message(guess, α, generator) if generator else α.to(guess)*guess)
         η = η - messages[-1]; path.append(η)
     return Reversed(times.flip(0), path, messages)
-
-# %% ../nbs/07_samplers.ipynb #6936c5ce
-class Filled(NamedTuple):
-    "Completions of every example, and how much each counts"
-    x: Tensor # (B, P, *event), known entries as given
-    weights: Tensor # (B, P), sum 1
-
-    def draw(self, generator:torch.Generator|None=None) -> Tensor: # (B, *event)
-        "One completion of each, in proportion to its weight"
-        return self.x[torch.arange(len(self.x), device=self.x.device), torch.multinomial(self.weights, 1, generator=generator)[:, 0]]
-
-def in_evidence(flow:BayesianFlow, mask:Tensor, # (B, *event) bool
-               ) -> Tensor: # shaped like evidence
-    "A mask of entries as a mask of their evidence"
-    if isinstance(flow, MixedFlow): return torch.cat([in_evidence(f, m).flatten(1) for f, m in zip(flow.flows, mask.split(flow.columns, 1))], 1)
-    return mask[..., None].expand(*mask.shape, flow.inputs) if flow.inputs > 1 else mask
-
-def survivors(w:Tensor, # (B, P) weights, sum 1
-              u:Tensor, # (B, 1) uniform
-             ) -> Tensor: # (B, P) numbers of paths; path p occurs ⌊P w_p⌋ or ⌈P w_p⌉ times
-    "Systematic resampling: one uniform number for all P"
-    P = w.shape[1]
-    return torch.searchsorted(w.cumsum(1), (torch.arange(P, device=w.device) + u)/P).clamp_max(P - 1)
-
-# %% ../nbs/07_samplers.ipynb #1c6c26f5
-@torch.no_grad()
-def particle_filter(flow:BayesianFlow, predict:Predict, # without memory
-            x:Tensor, # (B, *event) data; unknown entries may hold anything
-            known:Tensor, # (B, *event) bool
-            times:Tensor, # (n+1,) from 0 to 1
-            particles:int=16, # P paths for each example; 1: replacement
-            generator:torch.Generator|None=None) -> Filled:
-    "Complete data: known entries by their messages, the rest sampled given them"
-    if particles < 1: raise ValueError(f"particles={particles} needs to be at least 1")
-    if known.dtype != torch.bool or known.shape != x.shape: raise ValueError(f"known has dtype {known.dtype} and shape {tuple(known.shape)}, needs bool and {tuple(x.shape)}")
-    B, P, x = len(x), particles, torch.where(known, x, torch.zeros_like(x))  # 0 is a value of every kind
-    e, many = flow.embed(flow.validate(x)), lambda v: v.repeat_interleave(P, 0)
-    told, η, ln_w = many(in_evidence(flow, known)), torch.zeros_like(many(e)), torch.zeros(B, P, dtype=e.dtype, device=e.device)
-    own, first = torch.arange(P, device=e.device).expand(B, P), P*torch.arange(B, device=e.device)[:, None]
-    α = flow.schedule.alpha(check_grid(times)[:-1], times[1:]).to(e)
-    for i, t in enumerate(times.tolist()):
-        p = predict(η, at(t, η))
-        if i == len(α): break
-        m = torch.where(told, many(flow.message(e, α[i], generator)), flow.message(p.mean, α[i], generator))
-        η, ln_w = η + m, ln_w + torch.where(told, (m - α[i]*p.mean/2)*p.mean, 0.).flatten(1).sum(1).view(B, P)
-        w = ln_w.softmax(1); poor = w.square().sum(1, keepdim=True) > 2/P
-        keep = torch.where(poor, survivors(w, torch.rand(B, 1, generator=generator, device=e.device, dtype=e.dtype)), own)
-        η, ln_w = η[(first + keep).flatten()], torch.where(poor, 0., ln_w)
-    return Filled(torch.where(many(known), many(x), p.mode.to(x.dtype)).unflatten(0, (B, P)), ln_w.softmax(1))

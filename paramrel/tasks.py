@@ -6,17 +6,18 @@
 __all__ = ['Codes', 'encode', 'decode', 'draw_subcodes', 'reconstruct', 'condition', 'timevary', 'lerp', 'slerp', 'interpolate',
            'traverse', 'direction', 'manipulate', 'Watched', 'watch', 'flow_pictures', 'fill_in', 'fit_latent_flow']
 
-# %% ../nbs/09_tasks.ipynb #52095990
+# %% ../nbs/09_tasks.ipynb #525f5541
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .filling import Filled, particle_filter
 from .flows import DiscreteFlow
 from .latents import LatentFlow, fit_latents
 from .model import ParamReL, evaluating
 from .paths import FlowPicture, flow_picture
-from .samplers import Filled, ancestral, invert, ode, particle_filter, reverse, time_grid
+from .samplers import ancestral, invert, ode, reverse, time_grid
 
 # %% ../nbs/09_tasks.ipynb #5632d3f9
 class Codes(NamedTuple):
