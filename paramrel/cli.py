@@ -38,7 +38,7 @@ def quickstart(out:str="paramrel-quickstart", seed:int=0, steps:int|None=None, r
     from paramrel.quickstart import quickstart, summary
     print(summary(quickstart(out, seed, steps, reads, latent_dim)))
 
-# %% ../nbs/15_cli.ipynb #179aa7a2
+# %% ../nbs/15_cli.ipynb #242b59bf
 def train(start:str, setup:Setup, config:TrainConfig, out:str|None=None, resume:bool=False, root:str|None=None, download:bool=False, tensorboard:bool=False):
     """Train from a preset, or from the settings of another run.
 
@@ -52,7 +52,9 @@ def train(start:str, setup:Setup, config:TrainConfig, out:str|None=None, resume:
         download: Fetch data that are missing.
         tensorboard: Write scalars and samples for TensorBoard as well.
     """
-    if resume and out is None: out = start
+    if resume and out is None:
+        if start in PRESETS: raise ValueError(f"--resume needs the folder of a run: paramrel train RUN --resume, or --out beside {start}")
+        out = start
     out = out or f"runs/{Path(setup.data).name}-{setup.reads}-{config.seed}"
     said = work().train(setup, config, out, root, download, resume, tensorboard)
     print(f"{out}: " + ", ".join(f"{k} {v:.5g}" for part in said.values() for k, v in part.items() if v is not None))
@@ -334,7 +336,7 @@ def main(args:list[str]|None=None # None: what was typed
         fail(str(err))
     except KeyboardInterrupt as end: fail(str(end) or "interrupted", 128 + getattr(end, "signum", 2))
 
-# %% ../nbs/15_cli.ipynb #953e8cfb
+# %% ../nbs/15_cli.ipynb #0de00138
 def deferred(f):
     "A function with f's signature and help that returns the call instead of making it; what is required goes by its name in capitals"
     import inspect
@@ -352,6 +354,7 @@ def deferred(f):
 
 def started(args:list[str]):
     "`train` with the defaults of the preset or run that it starts from"
+    if args[0] == "train" and len(args) > 1 and args[1].startswith("-") and not {"-h", "--help"} & set(args): raise ValueError("START comes first: paramrel train START [options]")
     start = args[1] if args[0] == "train" and len(args) > 1 and not args[1].startswith("-") else "digits"
     s, c = starting_point(start)
     return with_defaults(train, setup=s, config=c)

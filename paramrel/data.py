@@ -216,13 +216,14 @@ def from_table(X, # a DataFrame, a dict of columns or an array (N, columns)
     codec = codec or TableCodec().fit(X)
     return Dataset(codec.encode(X), None if y is None else torch.as_tensor(y), name, "mixed", split, source="a table", made_for=flow_config(codec.flow)), codec
 
-# %% ../nbs/10_data.ipynb #501b13df
+# %% ../nbs/10_data.ipynb #0bab2bcf
 def subset(data:Dataset, n:int, # at most
            seed:int=0) -> Dataset: # in memory
     "n examples drawn without replacement, in their order; all of them when there are no more"
     g = torch.Generator().manual_seed(seed)
     i = torch.arange(len(data)) if n >= len(data) else torch.randperm(len(data), generator=g)[:n].sort()[0]
-    return replace(data, x=data.draw(data.take(i), g), y=None if data.y is None else data.y[i], binarize="threshold")
+    x = data.take(i)
+    return replace(data, x=data.draw(x, g if x.device.type == "cpu" else torch.Generator(x.device).manual_seed(seed)), y=None if data.y is None else data.y[i.to(data.y.device)], binarize="threshold")
 
 # %% ../nbs/10_data.ipynb #61618eb0
 def from_array(x:Tensor, # (N, H, W), (N, H, W, C), (N, C, H, W) or any (N, …): tensor or array

@@ -141,7 +141,7 @@ def evaluating(model:nn.Module):
     finally:
         for m in parts: m.training = True
 
-# %% ../nbs/08_model.ipynb #010b4beb
+# %% ../nbs/08_model.ipynb #142af943
 SAMPLERS = ("ancestral", "sde", "sde-2", "ode")
 
 class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flow_config, make_flow)}, library_name="paramrel", license="apache-2.0"):
@@ -171,7 +171,7 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
             flow, kl = continuous_time_loss(self.flow, x, p, t).mean(), q.kl().mean()
             whole = (gather or (lambda v: v))(torch.cat([z, t[:, None]], 1))  # (B, d+1) of the whole batch
             if not 1 <= mmd_groups <= len(whole)//2: raise ValueError(f"mmd_groups={mmd_groups} needs to lie in 1…{len(whole)//2}: two examples in each" if len(whole) > 1 else f"x has shape {tuple(x.shape)}, the MMD needs at least 2 examples")
-            crowds = whole[whole[:, -1].argsort(), :-1].chunk(mmd_groups) if mmd_groups > 1 else [whole[:, :-1]]
+            crowds = whole[whole[:, -1].argsort(), :-1].tensor_split(mmd_groups) if mmd_groups > 1 else [whole[:, :-1]]
             gap = sum(mmd(c, kernel=kernel, generator=getattr(generator, "generator", generator)) for c in crowds)/len(crowds)
         return Losses(flow, kl, gap, flow + w_kl*kl + w_mmd*self.dims*gap)
 

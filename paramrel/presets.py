@@ -167,10 +167,12 @@ def preset(name:str, # a key of PRESETS
     if name not in PRESETS: raise ValueError(f"preset={name!r} needs to be one of {', '.join(PRESETS)}")
     return replace(PRESETS[name], train=replace(PRESETS[name].train))
 
-# %% ../nbs/04a_presets.ipynb #38c86430
+# %% ../nbs/04a_presets.ipynb #6e500867
 def starting_point(start:str # a preset's name, or the folder of a run
                   ) -> tuple[Setup, TrainConfig]:
     "Setup and configuration to begin with"
     if start in PRESETS: return setup(preset(start)), preset(start).train
-    if (file := Path(start)/"run.json").is_file(): saved = json.loads(file.read_text()); return Setup(**saved["setup"]), TrainConfig(**saved["config"])
+    if (file := Path(start)/"run.json").is_file():
+        try: saved = json.loads(file.read_text()); return Setup(**saved["setup"]), TrainConfig(**saved["config"])
+        except (KeyError, TypeError) as err: raise ValueError(f"{file}: not the settings of a run: {err}") from err
     raise ValueError(f"start={start!r} needs to be one of {', '.join(PRESETS)}, or the folder of a run (with run.json)")

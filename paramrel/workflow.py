@@ -44,33 +44,36 @@ def build(s:Setup, data:Dataset, seed:int=0) -> ParamReL:
         torch.manual_seed(seed)
         return ParamReL(make_flow(flow | s.flow()), data.shape, **s.model())
 
-# %% ../nbs/14d_workflow.ipynb #dc610f75
+# %% ../nbs/14d_workflow.ipynb #c543dad9
 def looker(test:Dataset, out:Path, config:TrainConfig, writer:type|None=None # TensorBoard's SummaryWriter
           ) -> Callable[[TrainState], None]:
     "What `fit` calls after every step: measure, draw, and tell TensorBoard"
     due = lambda state, every: state.step == state.total or (every and state.step % every == 0)
     made = []
     def look(state:TrainState):
-        if writer and not made: made.append(writer(out/"tensorboard"))
+        if writer and not made: made.append(writer(out/"tensorboard", purge_step=state.step))
         board = made[0] if made else None
         if board and state.line and state.line["step"] == state.step: scalars(board, "train", state.line)
+        measure, draw = due(state, config.eval_every), due(state, config.sample_every) and len(state.model.shape) == 3
+        if not (measure or draw): return
         with state.averaged() as model:
-            if due(state, config.eval_every):
+            if measure:
                 line = {"step": state.step, **quick_look(model, test, config.seed)}
                 append_line(out/"eval.jsonl", line)
                 if board: scalars(board, "held-out", line)
-            if due(state, config.sample_every) and len(model.shape) == 3:
+            if draw:
                 g = torch.Generator(model.device).manual_seed(config.seed)
                 x = as_picture(model, model.sample(16, steps=50, generator=g).cpu())
                 save_figure(out/"samples"/f"step-{state.step:08d}.png", show_grid(x, 8))
-                if board: from paramrel.visuals import tile; board.add_image("samples", tile(x, 8), state.step, dataformats="HWC")
+                if board: from paramrel.visuals import tile; board.add_image("samples", tile(x, 8), state.step, dataformats="HWC"); board.flush()
     return look
 
-# %% ../nbs/14d_workflow.ipynb #6f2ca6d3
+# %% ../nbs/14d_workflow.ipynb #e261f258
 def scalars(board, group:str, line:dict):
     "A line of numbers for TensorBoard"
     for k, v in line.items():
         if k != "step" and v is not None: board.add_scalar(f"{group}/{k}", v, line["step"])
+    board.flush()
 
 def quick_look(model:ParamReL, test:Dataset, seed:int, n:int=512) -> dict[str, float]:
     "Bound and usage gap on some held-out data, nats per example"
@@ -107,14 +110,14 @@ def tensorboard_writer() -> type:
     except ImportError: raise ValueError('tensorboard=True needs TensorBoard: pip install "paramrel[log]"') from None
     return SummaryWriter
 
-# %% ../nbs/14d_workflow.ipynb #05be37fc
+# %% ../nbs/14d_workflow.ipynb #4b4bfdb5
 PROTOCOL = {
     "bound": "upper bound on -ln p(x), nats per example, 8 draws of time and noise each; ± standard error over examples",
     "probe": "logistic regression on standardised z_sem of the test split, 5 stratified shuffled folds (seed 0); mean and standard error over folds; floors beside it",
     "usage_gap": "flow loss with another example's z minus with its own, at 9 times; nats per example",
-    "active_units": "latents whose mean varies by more than 0.01 (variance) over the test split",
-    "conditional": "ancestral samples with z fixed to z_sem of the source; label agreement by an RBF support vector machine on pixels of the training split",
-    "samples": "pixels from 300 samples to the nearest training example; held-out examples as the mark"}
+    "active_units": "latents whose mean varies by more than 0.01 (variance) over the test examples used",
+    "conditional": "ancestral samples with z fixed to z_sem of the source; label agreement by an RBF support vector machine on pixels of up to 5,000 training examples; up to 500 sources",
+    "samples": "pixels from 300 samples to the nearest of up to 5,000 training examples; up to 300 held-out examples as the mark"}
 
 def evaluate(run:str|Path, n:int=2000, # test examples at most
              seed:int=0, root:str|Path|None=None) -> dict: # what evaluation.json holds
@@ -125,7 +128,7 @@ def evaluate(run:str|Path, n:int=2000, # test examples at most
     write_text(folder/"evaluation.json", json.dumps(out, indent=1))
     return out
 
-# %% ../nbs/14d_workflow.ipynb #33418fd5
+# %% ../nbs/14d_workflow.ipynb #10487887
 def measured(model:ParamReL, train:Dataset, test:Dataset, n:int, seed:int) -> dict:
     "The numbers, by what they need"
     test, train = subset(test, n, seed), subset(train, 5000, seed); x, y, seen = test.x, test.y, train.x
@@ -133,9 +136,10 @@ def measured(model:ParamReL, train:Dataset, test:Dataset, n:int, seed:int) -> di
     if y is None or y.dim() != 1 or y.is_floating_point(): return out
     out["probe"] = {"paramrel": probe(model.encode(x), y), **floors(model, seen, x, y, seed=seed + 1)}
     if test.kind != "binary" or len(test.shape) != 3: return out
+    i = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)) # some of them, whatever their order
     sampled = model.sample(300, steps=50, generator=torch.Generator().manual_seed(seed))
-    return out | {"conditional": conditional_report(model, pixel_classifier(seen, train.y), x[:500], y[:500], seed=seed),
-                  "samples": {"self": nearest_distance(sampled, seen), "held_out": nearest_distance(x[:300], seen)}}
+    return out | {"conditional": conditional_report(model, pixel_classifier(seen, train.y), x[i[:500]], y[i[:500]], seed=seed),
+                  "samples": {"self": nearest_distance(sampled, seen), "held_out": nearest_distance(x[i[:300]], seen)}}
 
 # %% ../nbs/14d_workflow.ipynb #635cd2ca
 def figure_tag(fig, alt:str) -> str:
@@ -185,18 +189,18 @@ def report(run:str|Path, out:str|Path|None=None, # None: report.html in the run'
     write_text(out, f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(run.resolve().name)}</title><style>{STYLE}</style><body>{"".join(parts)}</body></html>')
     return out
 
-# %% ../nbs/14d_workflow.ipynb #1c987e2e
+# %% ../nbs/14d_workflow.ipynb #bcebcb8b
 def data_sheet(s:Setup, out:str|Path="data.png", split:str="train", root:str|Path|None=None, download:bool=False, n:int=64) -> str: # a summary
     "A contact sheet as a picture, the information curve as another, counts and ranges as text"
     data, out = data_of(s, split, root, download), Path(out); x = subset(data, 2000).x
     lines = [f"{data.name}, {split}: {len(data)} examples of shape {data.shape}, {data.kind}" + (f", {data.bins} bins" if data.bins else ""), f"values of {len(x)} examples: {x.min():.4g} … {x.max():.4g}, mean {x.float().mean():.4g}, {len(x.unique())} different"]
     if data.y is not None: lines += balance(data)
-    if len(data.shape) == 3: lines.append(f"contact sheet: {save_figure(out, show_grid(as_shown(x[:n], data), max(1, round(n**.5))))}")
+    if len(data.shape) == 3: lines.append(f"contact sheet: {save_figure(out, show_grid(as_shown(subset(data, n).x, data), max(1, round(n**.5))))}")
     config = data.flow() | s.flow()
     if config["kind"] == "MixedFlow": return "\n".join(lines)
     name = "beta1" if "beta1" in config else "sigma1"
     flows = {f"{name}={v:.3g}": make_flow(config | {name: v}) for v in (c*config[name] for c in (.25, 1, 4)) if name == "beta1" or v < 1}
-    lines.append(f"information: {save_figure(out.with_stem(out.stem + '-information'), plot_information(flows, x[:200]))} for " + ", ".join(flows))
+    lines.append(f"information: {save_figure(out.with_stem(out.stem + '-information'), plot_information(flows, subset(data, 200).x))} for " + ", ".join(flows))
     return "\n".join(lines)
 
 # %% ../nbs/14d_workflow.ipynb #6cdef110
