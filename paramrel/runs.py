@@ -155,7 +155,7 @@ def timevary(run:Run, out:str="timevary.png", n:int=8, input:tuple[str, ...]=(),
     path = draw_rows(run.model, torch.cat([x[:, None], new], 1), out, ["source", *(f"t={t:g}" for t in times)])
     return "; ".join(f"t={t:g} {differ(new[:, i], x)}" for i, t in enumerate(times)) + f": {path}"
 
-# %% ../nbs/14b_runs.ipynb #595057ac
+# %% ../nbs/14b_runs.ipynb #c4bb9f23
 def interpolate(run:Run, out:str="interpolate.png", n:int=6, input:tuple[str, ...]=(), points:int=9, move:str="both", steps:int=100, seed:int=0) -> str:
     "Two sources a row and what lies between (Fig. 4); move: both, z or u"
     if move not in ("both", "z", "u"): raise ValueError(f"move={move!r} needs to be 'both', 'z' or 'u'")
@@ -166,6 +166,7 @@ def interpolate(run:Run, out:str="interpolate.png", n:int=6, input:tuple[str, ..
     path = draw_rows(run.model, torch.cat([a[:, None], new, b[:, None]], 1), out, ["source a", *(f"w={w:.2g}" for w in torch.linspace(0, 1, points)), "source b"])
     return f"ends: {differ(new[:, 0], a)} from a, {differ(new[:, -1], b)} from b: {path}"
 
+# %% ../nbs/14b_runs.ipynb #d6273d47
 def traverse(run:Run, out:str="traverse.png", input:tuple[str, ...]=(), dims:tuple[int, ...]=(), reach:float=3., points:int=7, steps:int=100, seed:int=0) -> str:
     "One latent a row over ± reach standard deviations (Fig. 5); by default the eight that vary most"
     spread = run.model.encode(dataset(run, "train").x).std(0)
@@ -177,6 +178,7 @@ def traverse(run:Run, out:str="traverse.png", input:tuple[str, ...]=(), dims:tup
     path = draw_rows(run.model, cells, out, ["source", *(f"{v:+g}σ" if v else "0" for v in values.tolist())], [f"z{j}" for j in dims])
     return f"latents {dims}, standard deviations {[round(spread[j].item(), 2) for j in dims]}: {path}"
 
+# %% ../nbs/14b_runs.ipynb #61d9e6a3
 def manipulate(run:Run, label:int, out:str="manipulate.png", n:int=8, input:tuple[str, ...]=(), reach:float=6., points:int=7, steps:int=100, seed:int=0) -> str:
     "A source a row, moved along the direction in which a classifier says the label grows"
     train = dataset(run, "train")
@@ -194,6 +196,7 @@ def flow_picture(run:Run, out:str="flow.png", n:int=16, input:tuple[str, ...]=()
     path = save_figure(out, plot_flows(pictures))
     return f"variable {variable} of {run.model.dims}, {len(x)} sources, {steps} steps: {path}"
 
+# %% ../nbs/14b_runs.ipynb #8e8551d2
 def encode(run:Run, out:str="latents.npz", input:tuple[str, ...]=(), split:str="test", times:tuple[float, ...]=(), seed:int=0) -> str:
     "Latents of files or of a split: z, labels y where known, z_t with --times"
     d, g = None if input else dataset(run, split), torch.Generator().manual_seed(seed)
