@@ -5,15 +5,17 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate', 'Probe', 'probe', 'floors', 'UsageGap', 'usage_gap', 'active_units', 'Conditional',
            'pixel_classifier', 'conditional_report', 'TimeVarying', 'timevary_report', 'nearest_distance',
-           'PixelFeatures', 'frechet', 'within_reach', 'SampleQuality', 'sample_quality', 'BoundReport', 'bound_report']
+           'convolutions', 'ImageClassifier', 'frechet', 'within_reach', 'SampleQuality', 'sample_quality',
+           'BoundReport', 'bound_report']
 
-# %% ../nbs/12_metrics.ipynb #730d64c3
+# %% ../nbs/12_metrics.ipynb #54438c73
 import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from .encoder import reading
 from .losses import bits_per_dim, continuous_time_loss
@@ -166,25 +168,43 @@ def nearest_distance(x:Tensor, # (N, *shape) samples, or held-out data for the m
     d = torch.cdist(x.flatten(1).float(), train.flatten(1).float(), p=0)  # (N, M)
     return estimate(d.min(1)[0].cpu())
 
-# %% ../nbs/12_metrics.ipynb #3cabaace
-class PixelFeatures:
-    "A classifier with one hidden layer on pixels, and what that layer says"
+# %% ../nbs/12_metrics.ipynb #8283c379
+def convolutions(size:tuple[int, int, int], # (channels, height, width), at least 8×8
+                 width:int, classes:int) -> nn.Sequential:
+    "Three halvings of the resolution, a hidden layer, and the classes"
+    c, (h, w) = size[0], (n//8 for n in size[1:])
+    if min(h, w) < 1: raise ValueError(f"x has images of {size[1]}×{size[2]}, the classifier needs at least 8×8")
+    halve = lambda a, b: (nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())  # (B, b, H/2, W/2)
+    return nn.Sequential(*halve(c, 32), *halve(32, 64), *halve(64, 64), nn.Flatten(),
+                         nn.Linear(64*h*w, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, classes))
 
-    def __init__(self, x:Tensor, y:Tensor, # training images and their classes
-                 width:int=128, seed:int=0):
-        from sklearn.neural_network import MLPClassifier
-        self.net = MLPClassifier((width,), early_stopping=len(x) >= 5000, max_iter=200, random_state=seed).fit(self.flat(x), y.cpu().numpy())
+# %% ../nbs/12_metrics.ipynb #79bed7d9
+class ImageClassifier:
+    "A small convolutional network that reads the class of an image, and the features it reads it from"
 
-    @staticmethod
-    def flat(x:Tensor) -> np.ndarray: return x.flatten(1).float().cpu().numpy()
-
-    def predict(self, pixels:np.ndarray) -> np.ndarray:
-        "Classes of flattened images"
-        return self.net.predict(pixels)
+    def __init__(self, x:Tensor, y:Tensor, # (N, C, H, W) training images; (N,) their classes
+                 steps:int=1000, # of 128 examples, AdamW under one cycle of the rate
+                 width:int=128, # of the last hidden layer
+                 seed:int=0):
+        if x.dim() != 4 or len(x) != len(y) or len(x) < 2: raise ValueError(f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}, the classifier needs at least 2 images (N, C, H, W) with a class each")
+        self.size, (self.classes, y), g = x.shape[1:], y.unique(return_inverse=True), torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.net = convolutions(tuple(self.size), width, len(self.classes)).to(x.device)
+        opt = torch.optim.AdamW(self.net.parameters(), weight_decay=.05); cycle = torch.optim.lr_scheduler.OneCycleLR(opt, 3e-3, steps)
+        for _ in range(steps):
+            i = torch.randint(len(x), (128,), generator=g).to(x.device)
+            opt.zero_grad(); cross_entropy(self.net(x[i].float()), y[i]).backward(); opt.step(); cycle.step()
+        self.net.eval().requires_grad_(False)
 
     def features(self, x:Tensor) -> Tensor: # (N, width)
-        "The hidden layer"
-        return torch.tensor(self.flat(x) @ self.net.coefs_[0] + self.net.intercepts_[0]).relu()
+        "The last hidden layer"
+        return torch.cat([self.net[:-1](v.float()) for v in x.split(500)])
+
+    def predict(self, pixels:np.ndarray) -> np.ndarray: # (N, C*H*W) → (N,)
+        "Classes of flattened images"
+        x = torch.as_tensor(pixels, device=self.classes.device).reshape(-1, *self.size)
+        return self.classes[self.net[-1](self.features(x)).argmax(1)].cpu().numpy()
 
 # %% ../nbs/12_metrics.ipynb #6a9e598a
 def frechet(a:Tensor, b:Tensor # (N, w) and (M, w) features
@@ -199,16 +219,16 @@ def within_reach(of:Tensor, those:Tensor, k:int=3) -> float:
     reach = torch.cdist(of, of).kthvalue(k + 1, dim=1)[0]
     return float((torch.cdist(those, of) <= reach).any(1).float().mean())
 
-# %% ../nbs/12_metrics.ipynb #fa367470
+# %% ../nbs/12_metrics.ipynb #68a9d7b6
 class SampleQuality(NamedTuple):
     "Samples against data in the features of a classifier"
     frechet: float
     precision: float
     recall: float
 
-def sample_quality(features:PixelFeatures, samples:Tensor, data:Tensor) -> SampleQuality: # (N, *shape) each
+def sample_quality(net:ImageClassifier, samples:Tensor, data:Tensor) -> SampleQuality: # (N, *shape) each
     "Fréchet distance, precision and recall in features of a small classifier (not FID)"
-    a, b = features.features(samples).double(), features.features(data).double()
+    a, b = net.features(samples).double(), net.features(data).double()
     return SampleQuality(frechet(a, b), within_reach(b, a), within_reach(a, b))
 
 # %% ../nbs/12_metrics.ipynb #eb179821

@@ -6,9 +6,11 @@
 __all__ = ['SAMPLERS', 'network_pair', 'FlowAutoencoder', 'Losses', 'evaluating', 'ParamReL', 'Bound', 'upper_bound',
            'start_from']
 
-# %% ../nbs/08_model.ipynb #70f67693
+# %% ../nbs/08_model.ipynb #604d7e56
 import contextlib
+import inspect
 import io
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,7 +143,7 @@ def evaluating(model:nn.Module):
     finally:
         for m in parts: m.training = True
 
-# %% ../nbs/08_model.ipynb #142af943
+# %% ../nbs/08_model.ipynb #bc6c80fd
 SAMPLERS = ("ancestral", "sde", "sde-2", "ode")
 
 class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flow_config, make_flow)}, library_name="paramrel", license="apache-2.0"):
@@ -255,8 +257,11 @@ class ParamReL(FlowAutoencoder, PyTorchModelHubMixin, coders={BayesianFlow: (flo
     @classmethod
     def from_pretrained(cls, path:str|Path, # folder written by save_pretrained, or a repository on the Hub
                         **kwargs) -> "ParamReL":
-        "A trained model, in eval mode; `ValueError` unless every tensor is there and fits"
+        "A trained model, in eval mode; `ValueError` unless every tensor is there and fits, and every setting is known"
         try:
+            said = json.loads(file.read_text()) if (file := Path(path)/"config.json").is_file() else {}
+            odd = sorted(said.keys() - inspect.signature(FlowAutoencoder).parameters)
+            if odd: raise ValueError(f"config.json says {', '.join(odd)}, of which this version knows nothing")
             with contextlib.redirect_stdout(io.StringIO()):  # the mixin prints where it loads from
                 return super().from_pretrained(path, **({"strict": True} | kwargs))
         except (OSError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError) as err:

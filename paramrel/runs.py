@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Run', 'open_run', 'dataset', 'grey_values', 'read_images', 'sources', 'as_picture', 'as_expected', 'draw_rows',
-           'counted', 'sampling', 'animated', 'generate', 'beliefs', 'differ', 'reconstruct', 'condition', 'timevary',
-           'interpolate', 'traverse', 'manipulate', 'flow_picture', 'encode']
+           'target', 'counted', 'sampling', 'animated', 'generate', 'beliefs', 'differ', 'reconstruct', 'condition',
+           'timevary', 'interpolate', 'traverse', 'manipulate', 'flow_picture', 'encode']
 
 # %% ../nbs/14b_runs.ipynb #4230d145
 import json
@@ -88,6 +88,17 @@ def draw_rows(model:ParamReL, cells:Tensor, # (rows, columns, *shape)
     "A labelled grid of images as a PNG file"
     return str(save_figure(out, show_grid(as_picture(model, cells.flatten(0, 1)), cells.shape[1], labels, heads=heads)))
 
+# %% ../nbs/14b_runs.ipynb #8a3657b3
+def target(out:str|Path, # as the user wrote it
+           suffix:str=".png") -> Path: # with a suffix
+    "Where a result will go; `OSError` unless it can be written there"
+    out = Path(out) if Path(out).suffix else Path(f"{out}{suffix}")
+    new = not out.exists()
+    try: out.parent.mkdir(parents=True, exist_ok=True); out.open("ab").close()
+    except OSError as err: raise OSError(f"out={str(out)!r} cannot be written: {err.strerror}") from err
+    if new: out.unlink()
+    return out
+
 # %% ../nbs/14b_runs.ipynb #af7032dd
 @contextmanager
 def counted(model:ParamReL, evaluations:int # that the block will make
@@ -99,21 +110,22 @@ def counted(model:ParamReL, evaluations:int # that the block will make
         try: yield bar
         finally: hook.remove()
 
-# %% ../nbs/14b_runs.ipynb #8921a570
+# %% ../nbs/14b_runs.ipynb #7314826a
 def sampling(sampler:str, steps:int) -> int: # evaluations
     "What a sampler costs"
     return (2 if sampler == "sde-2" else 1)*steps + 1
 
-def animated(run:Run, w:tasks.Watched, kind:str, out:str, columns:int) -> str: # the path
+def animated(run:Run, w:tasks.Watched, kind:str, out:Path, columns:int) -> str: # the path
     "Guesses over time as an animation beside `out`"
     frames = [as_expected(run.model, e) for e in w.guess.unbind(1)]
-    if kind == "gif": return str(save_gif(Path(out).with_suffix(".gif"), frames, columns))
-    return str(save_html(Path(out).with_suffix(".html"), frames, columns, [f"t = {t:.2f}" for t in w.t.tolist()], "Guesses on the way from prior to data"))
+    if kind == "gif": return str(save_gif(out.with_suffix(".gif"), frames, columns))
+    return str(save_html(out.with_suffix(".html"), frames, columns, [f"t = {t:.2f}" for t in w.t.tolist()], "Guesses on the way from prior to data"))
 
 def generate(run:Run, out:str="samples.png", n:int=64, z:str="self", sampler:str="ancestral", steps:int=100, seed:int=0,
              animate:str|None=None, # "gif" or "html": also an animation of the guesses
             ) -> str:
     "New data; the guesses on their way as an animation"
+    out = target(out)
     if animate and animate not in ("gif", "html"): raise ValueError(f"animate={animate!r} needs to be 'gif' or 'html'")
     columns = max(1, round(n**.5))
     with counted(run.model, sampling(sampler, steps)): w = tasks.watch(run.model, n, z, min(50, steps + 1) if animate else 2, steps, sampler, torch.Generator().manual_seed(seed))
@@ -123,18 +135,20 @@ def generate(run:Run, out:str="samples.png", n:int=64, z:str="self", sampler:str
 
 def beliefs(run:Run, out:str="beliefs.png", n:int=4, z:str="self", sampler:str="ancestral", steps:int=100, columns:int=9, seed:int=0) -> str:
     "Samples on their way: what has been received, and what is guessed from it, at several t"
+    out = target(out)
     with counted(run.model, sampling(sampler, steps)): w = tasks.watch(run.model, n, z, columns, steps, sampler, torch.Generator().manual_seed(seed))
     cells = torch.stack([w.received, w.guess], 1).flatten(0, 2)  # (n·2·T, …): two rows a sample
     heads, labels = [f"t={t:.2g}" for t in w.t.tolist()], [f"{kind} {i + 1}" for i in range(n) for kind in ("received", "guess")]
     return f"{n} samples on their way, z={z}, {sampler}, {steps} steps: {save_figure(out, show_grid(as_expected(run.model, cells), len(heads), labels, heads=heads))}"
 
-# %% ../nbs/14b_runs.ipynb #b367dd81
+# %% ../nbs/14b_runs.ipynb #7a4d0d19
 def differ(a:Tensor, b:Tensor) -> str:
     "How unlike two batches are, in the measure that suits them"
     return f"mean absolute difference {(a - b).abs().mean():.4f}" if a.is_floating_point() else f"{100*(a != b).float().mean():.2f}% of variables differ"
 
 def reconstruct(run:Run, out:str="reconstructions.png", n:int=10, input:tuple[str, ...]=(), steps:int=100, seed:int=0) -> str:
     "Sources above what their two codes give back"
+    out = target(out)
     x = sources(run, n, input)
     with counted(run.model, 2*steps + 1): again = tasks.reconstruct(run.model, x, steps, torch.Generator().manual_seed(seed))
     path = draw_rows(run.model, torch.stack([x, again]), out, [str(i) for i in range(len(x))], ["source", "from its codes"])
@@ -142,6 +156,7 @@ def reconstruct(run:Run, out:str="reconstructions.png", n:int=10, input:tuple[st
 
 def condition(run:Run, out:str="condition.png", n:int=8, input:tuple[str, ...]=(), variations:int=8, steps:int=100, seed:int=0) -> str:
     "A source a row; z fixed, fresh u₀ in every column (Fig. 3 left)"
+    out = target(out)
     x = sources(run, n, input)
     with counted(run.model, steps + 1): new = tasks.condition(run.model, x, variations, steps, torch.Generator().manual_seed(seed))
     path = draw_rows(run.model, torch.cat([x[:, None], new], 1), out, ["source", *(f"draw {i + 1}" for i in range(variations))])
@@ -150,14 +165,16 @@ def condition(run:Run, out:str="condition.png", n:int=8, input:tuple[str, ...]=(
 
 def timevary(run:Run, out:str="timevary.png", n:int=8, input:tuple[str, ...]=(), times:tuple[float, ...]=(.1, .2, .3, .4, .6, .8, 1.), steps:int=100, seed:int=0) -> str:
     "A source a row; z read at several t, u₀ fixed (Fig. 3 right)"
+    out = target(out)
     x = sources(run, n, input)
     with counted(run.model, 2*steps + 1): new = tasks.timevary(run.model, x, torch.tensor(times, dtype=torch.float64), steps, torch.Generator().manual_seed(seed))
     path = draw_rows(run.model, torch.cat([x[:, None], new], 1), out, ["source", *(f"t={t:g}" for t in times)])
     return "; ".join(f"t={t:g} {differ(new[:, i], x)}" for i, t in enumerate(times)) + f": {path}"
 
-# %% ../nbs/14b_runs.ipynb #c4bb9f23
+# %% ../nbs/14b_runs.ipynb #79ccbdf1
 def interpolate(run:Run, out:str="interpolate.png", n:int=6, input:tuple[str, ...]=(), points:int=9, move:str="both", steps:int=100, seed:int=0) -> str:
     "Two sources a row and what lies between (Fig. 4); move: both, z or u"
+    out = target(out)
     if move not in ("both", "z", "u"): raise ValueError(f"move={move!r} needs to be 'both', 'z' or 'u'")
     x = sources(run, 2*n, input)
     if len(x) < 2: raise ValueError(f"--input: interpolation needs pairs, got {len(x)} image")
@@ -166,9 +183,10 @@ def interpolate(run:Run, out:str="interpolate.png", n:int=6, input:tuple[str, ..
     path = draw_rows(run.model, torch.cat([a[:, None], new, b[:, None]], 1), out, ["source a", *(f"w={w:.2g}" for w in torch.linspace(0, 1, points)), "source b"])
     return f"ends: {differ(new[:, 0], a)} from a, {differ(new[:, -1], b)} from b: {path}"
 
-# %% ../nbs/14b_runs.ipynb #d6273d47
+# %% ../nbs/14b_runs.ipynb #a3f67523
 def traverse(run:Run, out:str="traverse.png", input:tuple[str, ...]=(), dims:tuple[int, ...]=(), reach:float=3., points:int=7, steps:int=100, seed:int=0) -> str:
     "One latent a row over ± reach standard deviations (Fig. 5); by default the eight that vary most"
+    out = target(out)
     spread = run.model.encode(dataset(run, "train").x).std(0)
     dims = list(dims) or spread.argsort(descending=True)[:8].tolist()
     values = torch.linspace(-reach, reach, points)
@@ -178,9 +196,10 @@ def traverse(run:Run, out:str="traverse.png", input:tuple[str, ...]=(), dims:tup
     path = draw_rows(run.model, cells, out, ["source", *(f"{v:+g}σ" if v else "0" for v in values.tolist())], [f"z{j}" for j in dims])
     return f"latents {dims}, standard deviations {[round(spread[j].item(), 2) for j in dims]}: {path}"
 
-# %% ../nbs/14b_runs.ipynb #61d9e6a3
+# %% ../nbs/14b_runs.ipynb #d0be79eb
 def manipulate(run:Run, label:int, out:str="manipulate.png", n:int=8, input:tuple[str, ...]=(), reach:float=6., points:int=7, steps:int=100, seed:int=0) -> str:
     "A source a row, moved along the direction in which a classifier says the label grows"
+    out = target(out)
     train = dataset(run, "train")
     if not (train.y == label).any(): raise ValueError(f"label={label} is no class of {train.name}: {sorted(set(train.y.tolist()))}")
     along, amounts = tasks.direction(run.model.encode(train.x), (train.y == label).long()), torch.linspace(0, reach, points)
@@ -190,18 +209,20 @@ def manipulate(run:Run, label:int, out:str="manipulate.png", n:int=8, input:tupl
 
 def flow_picture(run:Run, out:str="flow.png", n:int=16, input:tuple[str, ...]=(), variable:int|None=None, k:int=1, steps:int=100, seed:int=0) -> str:
     "One variable's beliefs, a path a source, over the flow distribution (Fig. 6); by default the variable that varies most"
+    out = target(out)
     data, x = dataset(run, "train").x, sources(run, n, input)
     variable = data.float().flatten(1).var(0).argmax().item() if variable is None else variable
     with counted(run.model, 2*steps + 1): pictures = tasks.flow_pictures(run.model, x, data, variable, k, steps, torch.Generator().manual_seed(seed))
     path = save_figure(out, plot_flows(pictures))
     return f"variable {variable} of {run.model.dims}, {len(x)} sources, {steps} steps: {path}"
 
-# %% ../nbs/14b_runs.ipynb #8e8551d2
+# %% ../nbs/14b_runs.ipynb #c6c41791
 def encode(run:Run, out:str="latents.npz", input:tuple[str, ...]=(), split:str="test", times:tuple[float, ...]=(), seed:int=0) -> str:
     "Latents of files or of a split: z, labels y where known, z_t with --times"
+    out = target(out, ".npz")
     d, g = None if input else dataset(run, split), torch.Generator().manual_seed(seed)
     parts = [d.draw(d.take(i), g) for i in torch.arange(len(d)).split(500)] if d else [read_images(list(input), run.model)]
     arrays = {"z": torch.cat([run.model.encode(x) for x in parts]).cpu().numpy()} | ({"y": d.y.numpy()} if d and d.y is not None else {})
     if times: arrays |= {"t": np.array(times), "z_t": torch.cat([run.model.encode(x, torch.tensor(times), g) for x in parts]).cpu().numpy()}
-    Path(out).parent.mkdir(parents=True, exist_ok=True); np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, **arrays)
     return ", ".join(f"{k} {v.shape}" for k, v in arrays.items()) + f": {out}"

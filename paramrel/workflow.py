@@ -7,7 +7,7 @@ __all__ = ['PROTOCOL', 'STYLE', 'data_of', 'build', 'looker', 'scalars', 'quick_
            'evaluate', 'measured', 'figure_tag', 'image_tag', 'table', 'curves', 'report', 'data_sheet', 'balance',
            'as_shown']
 
-# %% ../nbs/14d_workflow.ipynb #ab393420
+# %% ../nbs/14d_workflow.ipynb #804f74a7
 import base64
 import html
 import io
@@ -26,7 +26,7 @@ from .metrics import active_units, bound_report, conditional_report, floors, nea
 from .model import ParamReL
 from .presets import Setup, TrainConfig
 from .quickstart import plain
-from .runs import as_picture, dataset, open_run
+from .runs import as_picture, dataset, open_run, target
 from .training import TrainState, fit
 from .visuals import save_figure, show_grid
 
@@ -189,10 +189,10 @@ def report(run:str|Path, out:str|Path|None=None, # None: report.html in the run'
     write_text(out, f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(run.resolve().name)}</title><style>{STYLE}</style><body>{"".join(parts)}</body></html>')
     return out
 
-# %% ../nbs/14d_workflow.ipynb #bcebcb8b
+# %% ../nbs/14d_workflow.ipynb #f9274967
 def data_sheet(s:Setup, out:str|Path="data.png", split:str="train", root:str|Path|None=None, download:bool=False, n:int=64) -> str: # a summary
     "A contact sheet as a picture, the information curve as another, counts and ranges as text"
-    data, out = data_of(s, split, root, download), Path(out); x = subset(data, 2000).x
+    out, data = target(out), data_of(s, split, root, download); x = subset(data, 2000).x
     lines = [f"{data.name}, {split}: {len(data)} examples of shape {data.shape}, {data.kind}" + (f", {data.bins} bins" if data.bins else ""), f"values of {len(x)} examples: {x.min():.4g} … {x.max():.4g}, mean {x.float().mean():.4g}, {len(x.unique())} different"]
     if data.y is not None: lines += balance(data)
     if len(data.shape) == 3: lines.append(f"contact sheet: {save_figure(out, show_grid(as_shown(subset(data, n).x, data), max(1, round(n**.5))))}")
