@@ -7,11 +7,12 @@ __all__ = ['COMMANDS', 'EXPECTED', 'quickstart', 'train', 'evaluate', 'report', 
            'reconstruct', 'condition', 'timevary', 'interpolate', 'traverse', 'manipulate', 'encode', 'runs', 'work',
            'opened', 'positive', 'presets', 'unboxed', 'fail', 'main', 'deferred', 'started', 'with_defaults']
 
-# %% ../nbs/15_cli.ipynb #40721e34
+# %% ../nbs/15_cli.ipynb #a51a2c62
 import contextlib
 import functools
 import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -99,7 +100,7 @@ def data(name:str, out:str="data.png", kind:Literal["binary", "discretized", "di
     matplotlib.use("Agg")
     print(work().data_sheet(Setup(name, kind, bins, size=size), out, split, root, download))
 
-# %% ../nbs/15_cli.ipynb #3f33d9f6
+# %% ../nbs/15_cli.ipynb #11163064
 def generate(run:str, out:str="samples.png", n:int=64, z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
              sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral", steps:int=100, seed:int=0, animate:Literal["gif", "html"]|None=None):
     """Draw new data from a trained run.
@@ -108,7 +109,7 @@ def generate(run:str, out:str="samples.png", n:int=64, z:Literal["self", "prior"
         run: Folder of the run.
         out: PNG file to write.
         n: Number of samples.
-        z: Latents from the encoder in the loop, from the prior at every step, from one draw of it, or from the fitted latent flow.
+        z: Latents from the encoder in the loop, from the prior at every step, from one draw of it, or from a flow over the latents (fitted once, where the run has none).
         sampler: Eq. 4 of the paper, the SDE of order 1 or 2, or the ODE.
         steps: Steps of the sampler.
         seed: Seed of all noise.
@@ -313,7 +314,7 @@ def fail(message:str, status:int=2):
     print("paramrel: " + " ".join(message.split()), file=sys.stderr)
     raise SystemExit(status)
 
-# %% ../nbs/15_cli.ipynb #3116fc47
+# %% ../nbs/15_cli.ipynb #7a9a4076
 def main(args:list[str]|None=None # None: what was typed
         ):
     "The `paramrel` command"
@@ -331,6 +332,9 @@ def main(args:list[str]|None=None # None: what was typed
     except SystemExit as end:
         if end.code: fail(unboxed(said.getvalue()))
         raise
+    except BrokenPipeError: # whoever read the output has gone: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except EXPECTED as err:
         if debug: raise
         fail(str(err))

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['Run', 'open_run', 'dataset', 'grey_values', 'read_images', 'sources', 'as_picture', 'as_expected', 'draw_rows',
-           'target', 'counted', 'sampling', 'animated', 'generate', 'beliefs', 'differ', 'reconstruct', 'condition',
-           'timevary', 'interpolate', 'traverse', 'manipulate', 'flow_picture', 'encode']
+           'target', 'counted', 'with_latent_flow', 'sampling', 'animated', 'generate', 'beliefs', 'differ',
+           'reconstruct', 'condition', 'timevary', 'interpolate', 'traverse', 'manipulate', 'flow_picture', 'encode']
 
-# %% ../nbs/14b_runs.ipynb #4230d145
+# %% ../nbs/14b_runs.ipynb #6bfa073c
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +20,18 @@ import torch
 from torch import Tensor
 
 from . import tasks
-from .data import Dataset, as_kind, load
+from .checkpoints import whole_folder
+from .data import Dataset, as_kind, load, subset
 from .flows import BinaryFlow, ContinuousFlow, DiscreteFlow, DiscretizedFlow
 from .model import ParamReL
 from .visuals import plot_flows, save_figure, save_gif, save_html, show_grid
 
-# %% ../nbs/14b_runs.ipynb #c744ccc9
+# %% ../nbs/14b_runs.ipynb #0432f32a
 class Run(NamedTuple):
     "A trained model and where its data come from"
     model: ParamReL
     data: dict|None # name, kind and bins, for `load`; None when the folder does not say
+    folder: Path|None = None # the model's, when it is a run's own
 
 def open_run(run:str|Path # a run's folder, or a model's
             ) -> Run:
@@ -38,7 +40,7 @@ def open_run(run:str|Path # a run's folder, or a model's
     folder = next((f for f in (run/"model", run) if (f/"model.safetensors").is_file()), None)
     if folder is None: raise FileNotFoundError(f"run={str(run)!r} holds no trained model: no model.safetensors in it or in its folder model")
     spec = run/"data.json"
-    return Run(ParamReL.from_pretrained(folder).eval(), json.loads(spec.read_text()) if spec.is_file() else None)
+    return Run(ParamReL.from_pretrained(folder).eval(), json.loads(spec.read_text()) if spec.is_file() else None, folder if folder != run else None)
 
 def dataset(run:Run, split:str="test", root:str|Path|None=None) -> Dataset:
     "A split of the data that a run was trained on"
@@ -88,14 +90,14 @@ def draw_rows(model:ParamReL, cells:Tensor, # (rows, columns, *shape)
     "A labelled grid of images as a PNG file"
     return str(save_figure(out, show_grid(as_picture(model, cells.flatten(0, 1)), cells.shape[1], labels, heads=heads)))
 
-# %% ../nbs/14b_runs.ipynb #8a3657b3
+# %% ../nbs/14b_runs.ipynb #e8e4a5fe
 def target(out:str|Path, # as the user wrote it
            suffix:str=".png") -> Path: # with a suffix
     "Where a result will go; `OSError` unless it can be written there"
     out = Path(out) if Path(out).suffix else Path(f"{out}{suffix}")
     new = not out.exists()
     try: out.parent.mkdir(parents=True, exist_ok=True); out.open("ab").close()
-    except OSError as err: raise OSError(f"out={str(out)!r} cannot be written: {err.strerror}") from err
+    except OSError as err: raise OSError(f"out={str(out)!r} cannot be written: {err.strerror}, {err.filename}") from err
     if new: out.unlink()
     return out
 
@@ -110,7 +112,19 @@ def counted(model:ParamReL, evaluations:int # that the block will make
         try: yield bar
         finally: hook.remove()
 
-# %% ../nbs/14b_runs.ipynb #7314826a
+# %% ../nbs/14b_runs.ipynb #8456308c
+def with_latent_flow(run:Run, steps:int=2000 # of fitting
+                    ) -> Run: # the same, its model with a `latent_prior`
+    "Fit a flow over the latents of at most 10,000 training examples, unless the model holds one"
+    if run.model.latent_prior is not None: return run
+    x = subset(dataset(run, "train"), 10_000).x
+    print("fitting a flow over the latents, once", file=sys.stderr)
+    tasks.fit_latent_flow(run.model, x.to(run.model.device), steps)
+    if run.folder:
+        with suppress(OSError), whole_folder(run.folder) as folder: run.model.save_pretrained(folder)  # a run that cannot be written to serves all the same
+    return run
+
+# %% ../nbs/14b_runs.ipynb #4c68f952
 def sampling(sampler:str, steps:int) -> int: # evaluations
     "What a sampler costs"
     return (2 if sampler == "sde-2" else 1)*steps + 1
@@ -128,6 +142,7 @@ def generate(run:Run, out:str="samples.png", n:int=64, z:str="self", sampler:str
     out = target(out)
     if animate and animate not in ("gif", "html"): raise ValueError(f"animate={animate!r} needs to be 'gif' or 'html'")
     columns = max(1, round(n**.5))
+    if z == "latent-flow": with_latent_flow(run)
     with counted(run.model, sampling(sampler, steps)): w = tasks.watch(run.model, n, z, min(50, steps + 1) if animate else 2, steps, sampler, torch.Generator().manual_seed(seed))
     files = [str(save_figure(out, show_grid(as_picture(run.model, w.x), columns)))]
     if animate: files.append(animated(run, w, animate, out, columns))
@@ -136,6 +151,7 @@ def generate(run:Run, out:str="samples.png", n:int=64, z:str="self", sampler:str
 def beliefs(run:Run, out:str="beliefs.png", n:int=4, z:str="self", sampler:str="ancestral", steps:int=100, columns:int=9, seed:int=0) -> str:
     "Samples on their way: what has been received, and what is guessed from it, at several t"
     out = target(out)
+    if z == "latent-flow": with_latent_flow(run)
     with counted(run.model, sampling(sampler, steps)): w = tasks.watch(run.model, n, z, columns, steps, sampler, torch.Generator().manual_seed(seed))
     cells = torch.stack([w.received, w.guess], 1).flatten(0, 2)  # (n·2·T, …): two rows a sample
     heads, labels = [f"t={t:.2g}" for t in w.t.tolist()], [f"{kind} {i + 1}" for i in range(n) for kind in ("received", "guess")]
