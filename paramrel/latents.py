@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['LatentFlow', 'fit_latents']
 
-# %% ../nbs/07a_latents.ipynb #06904aea
+# %% ../nbs/07a_latents.ipynb #bf4ce68f
 import torch
 from torch import Tensor, nn
 
+from .distributions import Delta
 from .flows import ContinuousFlow
 from .losses import continuous_time_loss, stratified_times
 from .networks import MLP
 from .samplers import ode, time_grid
 from .schedules import check_range
 
-# %% ../nbs/07a_latents.ipynb #d5047a13
+# %% ../nbs/07a_latents.ipynb #32e461fc
 class LatentFlow(nn.Module):
     "A continuous Bayesian flow over standardised latents"
 
@@ -28,7 +29,8 @@ class LatentFlow(nn.Module):
         self.register_buffer("mean", torch.zeros(latent_dim)); self.register_buffer("scale", torch.ones(latent_dim))
 
     def predict(self, η:Tensor, # (B, d) evidence about ζ
-                t:Tensor): # (B,)
+                t:Tensor, # (B,) times in [0, 1]
+               ) -> Delta: # (B, d) ζ̂, in standard deviations of z
         "Output distribution δ(ζ − ζ̂)"
         return self.flow.output(self.net(self.flow.params(η, t).to(self.mean), t).to(η.dtype), η, t)
 
@@ -45,22 +47,24 @@ class LatentFlow(nn.Module):
         u = torch.empty(n, len(self.mean), device=self.mean.device).normal_(generator=generator).double()
         return (ode(self.flow, self.predict, u, time_grid(steps)).to(self.mean)*self.scale + self.mean)
 
-# %% ../nbs/07a_latents.ipynb #a09c6049
+# %% ../nbs/07a_latents.ipynb #466b0dc3
 def fit_latents(prior:LatentFlow, # trained in place
                 z:Tensor, # (N, d) latents of the training data
                 steps:int=2000, batch:int=256, lr:float=2e-3, seed:int=0,
                ) -> list[float]: # loss, averaged over each hundredth of the run
-    "Fit the latent prior: AdamW, half a cosine, average of the weights over the last half"
+    "Fit the latent prior: AdamW, half a cosine, moving average of the weights over a ninth of the run, at most 200 steps"
+    if steps < 1: raise ValueError(f"steps={steps} needs to be at least 1")
     if z.dim() != 2 or z.shape[1] != len(prior.mean) or len(z) < 2: raise ValueError(f"z has shape {tuple(z.shape)}, needs (N ≥ 2, {len(prior.mean)})")
     check_range("z", z, -torch.finfo(z.dtype).max, torch.finfo(z.dtype).max, "latents are finite")
     prior.mean.copy_(z.mean(0)); prior.scale.copy_(z.std(0).clamp_min(1e-6))
     g, opt = torch.Generator(z.device).manual_seed(seed), torch.optim.AdamW(prior.net.parameters(), lr, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
-    average = torch.optim.swa_utils.AveragedModel(prior.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(.995))
-    losses = []
-    for _ in range(steps):
+    weights, losses = list(prior.net.parameters()), []
+    average = [w.detach().clone() for w in weights]
+    for k in range(steps):
         loss = prior.loss(z[torch.randint(len(z), (min(batch, len(z)),), generator=g, device=z.device)], g)
         opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(prior.net.parameters(), 1.); opt.step(); decay.step()
-        average.update_parameters(prior.net); losses.append(loss.detach())
-    prior.net.load_state_dict(average.module.state_dict())
+        with torch.no_grad(): torch._foreach_lerp_(average, weights, 1 - min(.995, (1 + k)/(10 + k)))  # a tenth is new after one step, 1/200 after 1800
+        losses.append(loss.detach())
+    with torch.no_grad(): [w.copy_(a) for w, a in zip(weights, average)]
     return [v.mean().item() for v in torch.stack(losses).chunk(100)]

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['BIT_ACCURACY', 'THIRDS', 'QUARTERS', 'DERIVED', 'LOADINGS', 'CUTS', 'QUADRANTS', 'INF', 'BOXES', 'TABLES', 'Real',
-           'is_missing', 'Category', 'Column', 'one_column', 'columns_of', 'need_whole', 'short', 'TableCodec',
-           'classes', 'sklearn_columns', 'synthetic_columns', 'box_mass', 'intersection', 'synthetic_correlation',
-           'Table', 'load_table']
+           'is_missing', 'distinct', 'Category', 'Column', 'one_column', 'one_value', 'short', 'whole_table',
+           'columns_of', 'need_whole', 'as_numbers', 'TableCodec', 'classes', 'sklearn_columns', 'synthetic_columns',
+           'box_mass', 'intersection', 'synthetic_correlation', 'Table', 'load_table']
 
-# %% ../nbs/09a_tables.ipynb #d617436e
+# %% ../nbs/09a_tables.ipynb #7e69f462
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
+from numbers import Real as Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,33 +21,45 @@ from torch import Tensor
 
 from .flows import BinaryFlow, ContinuousFlow, DiscreteFlow, MixedFlow
 
-# %% ../nbs/09a_tables.ipynb #a44915c7
+# %% ../nbs/09a_tables.ipynb #9f4f9d20
 @dataclass
 class Real:
     "A column of numbers, standardised"
     name: str
-    dtype: Any # of the values, restored by `decode`; integers are rounded
-    mean: float
-    scale: float
+    dtype: Any # of the values, restored by `decode`; integers are rounded and clipped to its range
+    mean: float # of the training rows, in the table's units
+    scale: float # their standard deviation, in the table's units; 0 for a constant
 
     @classmethod
     def fit(cls, name:str, v:np.ndarray, dtype:Any) -> "Real":
-        "Mean and standard deviation; a constant keeps the scale 1"
-        return cls(name, dtype, float(v.mean()), float(v.std()) if np.ptp(v) > 0 else 1.)
+        "Mean and standard deviation, 0 for a constant"
+        power = int(np.frexp(np.abs(v).max())[1]); u = np.ldexp(v, -power)  # |u| < 1
+        mean, sd = u.mean().clip(u.min(), u.max()), u.std()
+        if sd <= 10*np.finfo(np.float64).eps*abs(mean)*len(u)**.5: sd = 0.
+        return cls(name, dtype, float(np.ldexp(mean, power)), float(np.ldexp(sd, power)))
 
     def encode(self, v:np.ndarray) -> np.ndarray:
-        "ζ = (v − mean)/scale"
-        return (np.asarray(v, dtype=np.float64) - self.mean)/self.scale
+        "ζ = (v − mean)/scale, v − mean of a constant; `ValueError` beyond float32"
+        with np.errstate(over="ignore"): ζ = (np.asarray(v, dtype=np.float64) - self.mean)/(self.scale or 1.)
+        if (far := np.abs(ζ)[np.abs(ζ) > np.finfo(np.float32).max]).size: raise ValueError(f"column {self.name!r} has |ζ| = {far.max():.3g}, needs at most {np.finfo(np.float32).max:.3g} standard deviations from the mean {self.mean:.3g}")
+        return ζ
 
     def decode(self, ζ:np.ndarray) -> np.ndarray:
-        "Numbers in the table's units; integers rounded"
-        v = np.asarray(ζ, dtype=np.float64)*self.scale + self.mean
-        return v.round() if np.issubdtype(getattr(self.dtype, "numpy_dtype", self.dtype), np.integer) else v
+        "Numbers in the table's units; integers rounded and clipped to what their dtype holds; a constant is its mean"
+        v, dtype = np.asarray(ζ, dtype=np.float64)*self.scale + self.mean, np.dtype(getattr(self.dtype, "numpy_dtype", self.dtype))
+        if dtype.kind not in "iu": return v
+        lo, hi = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return v.round().clip(lo, hi if float(hi) <= hi else np.nextafter(float(hi), 0))  # as a float, 2⁶³ − 1 is 2⁶³
 
-# %% ../nbs/09a_tables.ipynb #e8c1ac65
+# %% ../nbs/09a_tables.ipynb #dd4be746
 def is_missing(v:Any) -> bool:
-    "None, NaN, pandas' NA and NaT"
-    return v is None or type(v).__name__ in ("NAType", "NaTType") or (isinstance(v, float) and math.isnan(v))
+    "None, pandas' NA, and what does not equal itself: NaN and NaT of any type"
+    return v is None or type(v).__name__ == "NAType" or (isinstance(v, Hashable) and bool(v != v))
+
+def distinct(name:str, values:list) -> list:
+    "The different values, sorted; `ValueError` for those that cannot be"
+    try: return sorted(set(values), key=lambda u: (type(u).__name__, u))
+    except TypeError: raise ValueError(f"column {name!r} has values of type {' and '.join(sorted({type(u).__name__ for u in values}))}, needs categories: hashable and ordered") from None
 
 @dataclass
 class Category:
@@ -57,14 +71,13 @@ class Category:
     @classmethod
     def fit(cls, name:str, v:np.ndarray, dtype:Any) -> "Category":
         "The levels that occur"
-        return cls(name, dtype, sorted(set(v.tolist()), key=lambda u: (type(u).__name__, u)))
+        return cls(name, dtype, distinct(name, v.tolist()))
 
     def encode(self, v:np.ndarray) -> np.ndarray:
         "Numbers of the levels; `ValueError` for one that was not there in `fit`"
         number = {u: float(i) for i, u in enumerate(self.levels)}
-        values = [u for u in v.tolist() if not is_missing(u)]
-        if unknown := sorted({repr(u) for u in values if u not in number}):
-            raise ValueError(f"column {self.name!r} has the unknown category {unknown[0]}, needs one of the {len(self.levels)} seen in fit: {', '.join(map(repr, self.levels[:5]))}{', …' if len(self.levels) > 5 else ''}")
+        if unknown := [u for u in distinct(self.name, [u for u in v.tolist() if not is_missing(u)]) if u not in number]:
+            raise ValueError(f"column {self.name!r} has the unknown category {unknown[0]!r}, needs one of the {len(self.levels)} seen in fit: {', '.join(map(repr, self.levels[:5]))}{', …' if len(self.levels) > 5 else ''}")
         return np.array([math.nan if is_missing(u) else number[u] for u in v.tolist()])
 
     def decode(self, k:np.ndarray) -> np.ndarray: # of objects
@@ -73,7 +86,7 @@ class Category:
         out[:] = [self.levels[min(int(i), len(self.levels) - 1)] for i in k]
         return out
 
-# %% ../nbs/09a_tables.ipynb #c79fa9ae
+# %% ../nbs/09a_tables.ipynb #79af23ff
 class Column(NamedTuple):
     "A named column before anything is known of it"
     name: str
@@ -86,33 +99,58 @@ def one_column(name:str, v:Any # Series or one-dimensional array
     "What a column holds, by its dtype"
     kind = getattr(v.dtype, "kind", "O") # of NumPy's and pandas' own dtypes
     if kind in "mMc": raise ValueError(f"column {name!r} has dtype {v.dtype}, needs numbers or categories")
+    if str(v.dtype).startswith("Sparse"): raise ValueError(f"column {name!r} has dtype {v.dtype}, needs a dense one")
     if kind not in "fiu" or str(v.dtype) == "category": return Column(name, np.asarray(v, dtype=object), v.dtype, False)
     return Column(name, v.to_numpy(dtype=np.float64, na_value=math.nan) if hasattr(v, "to_numpy") else v.astype(np.float64), v.dtype, True)
 
-def columns_of(X:Any # array (N, D), dictionary of columns, or DataFrame
-              ) -> list[Column]:
-    "A table's columns"
-    if isinstance(X, dict): return [one_column(k, np.asarray(v)) for k, v in X.items()]
-    if hasattr(X, "iloc"): return [one_column(k, X.iloc[:, i]) for i, k in enumerate(X.columns)]
-    X = np.asarray(X)
-    if X.ndim != 2: raise ValueError(f"X has shape {X.shape}, needs rows and columns")
-    return [Column(f"x{i}", X[:, i].astype(np.float64), X.dtype, True) for i in range(X.shape[1])]
+def one_value(name:str, v:Any) -> np.ndarray: # (N,)
+    "A dictionary's column as an array; `ValueError` unless it has one value a row"
+    try: v = np.asarray(v)
+    except ValueError: raise ValueError(f"column {name!r} has rows of different lengths, needs one value a row") from None
+    if v.ndim != 1: raise ValueError(f"column {name!r} has shape {v.shape}, needs one value a row")
+    return v
 
-# %% ../nbs/09a_tables.ipynb #d876a4d9
-BIT_ACCURACY = 9. # β(1) of a bit; a class needs twice as much for the same odds
-
-def need_whole(c:Column) -> Column: # the same
-    "`ValueError` unless every value is there and finite"
-    if c.real and not np.isfinite(c.values).all(): raise ValueError(f"column {c.name!r} has NaN or infinite values, needs finite numbers")
-    if not c.real and any(map(is_missing, c.values.tolist())): raise ValueError(f"column {c.name!r} has missing values (NaN or None), needs a category in every row")
-    return c
-
+# %% ../nbs/09a_tables.ipynb #f4ff640d
 def short(names:Any) -> str:
     "The first three names"
     names = list(map(str, names))
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
-# %% ../nbs/09a_tables.ipynb #dd8cf46e
+def whole_table(columns:list[Column]) -> list[Column]: # the same
+    "`ValueError` unless names differ and lengths do not"
+    if not columns or not len(columns[0].values): raise ValueError("X has no rows or no columns")
+    if len({c.name for c in columns}) < len(columns): raise ValueError(f"X has columns of the same name: {short(c.name for c in columns)}")
+    for c in columns:
+        if len(c.values) != len(columns[0].values): raise ValueError(f"column {c.name!r} has {len(c.values)} values, needs {len(columns[0].values)} like column {columns[0].name!r}")
+    return columns
+
+def columns_of(X:Any # array (N, D), dictionary of columns, or DataFrame
+              ) -> list[Column]:
+    "A table's columns; `ValueError` for what is none"
+    if isinstance(X, dict): return whole_table([one_column(k, one_value(k, v)) for k, v in X.items()])
+    if type(X).__name__ == "Series": raise ValueError("X is a Series, needs a DataFrame: X.to_frame()")
+    if hasattr(X, "iloc"): return whole_table([one_column(k, X.iloc[:, i]) for i, k in enumerate(X.columns)])
+    X = np.asarray(X)
+    if X.ndim != 2: raise ValueError(f"X has shape {X.shape}, needs rows and columns")
+    if X.dtype.kind not in "fiuO": raise ValueError(f"X has dtype {X.dtype}, needs numbers")
+    return whole_table([Column(f"x{i}", X[:, i].astype(np.float64), X.dtype, True) for i in range(X.shape[1])])
+
+# %% ../nbs/09a_tables.ipynb #ad94330d
+BIT_ACCURACY = 9. # β(1) of a bit; a class needs twice as much for the same odds
+
+def need_whole(c:Column, missing:bool=False, # may values be missing?
+              ) -> Column: # the same
+    "`ValueError` unless every value is there and finite"
+    if c.real and not (np.isfinite(c.values) | (np.isnan(c.values) & missing)).all(): raise ValueError(f"column {c.name!r} has {'' if missing else 'NaN or '}infinite values, needs finite numbers")
+    if not c.real and not missing and any(map(is_missing, c.values.tolist())): raise ValueError(f"column {c.name!r} has missing values (NaN or None), needs a category in every row")
+    return c
+
+def as_numbers(c:Column) -> Column:
+    "A column of objects that are numbers or missing, as floats: so pandas holds numbers beside `None`"
+    values = [math.nan if is_missing(u) else u for u in c.values.tolist()]
+    return c if c.real or not all(isinstance(u, Number) and not isinstance(u, bool) for u in values) else c._replace(values=np.array(values, dtype=np.float64), real=True)
+
+# %% ../nbs/09a_tables.ipynb #d7a66f13
 class TableCodec:
     "A table's rows as tensors of a mixed flow, and back"
 
@@ -122,8 +160,6 @@ class TableCodec:
     def fit(self, X:Any) -> "TableCodec": # array (N, D), dictionary of columns, or DataFrame
         "Learn scales and levels; `ValueError` where something is missing"
         columns = [need_whole(c) for c in columns_of(X)]
-        if not columns or not len(columns[0].values): raise ValueError("X has no rows or no columns")
-        if len({c.name for c in columns}) < len(columns): raise ValueError(f"X has columns of the same name: {short(c.name for c in columns)}")
         self.columns = [(Real if c.real else Category).fit(c.name, c.values, c.dtype) for c in columns]
         self.levels = [0 if isinstance(c, Real) else max(2, len(c.levels)) for c in self.columns] # K; 0 for a real column
         self.order = sorted(range(len(columns)), key=self.levels.__getitem__) # stable: reals, bits, three levels, …
@@ -137,15 +173,17 @@ class TableCodec:
         return MixedFlow(*((one(K), self.levels.count(K)) for K in sorted(set(self.levels))))
 
     def encode(self, X:Any, missing:bool=False, # may values be missing?
-              ) -> Tensor: # (N, D) float32, columns in the flow's order, NaN where a value is missing
+               dtype:torch.dtype=torch.float32, # float64 keeps apart what float32 would round together
+              ) -> Tensor: # (N, D), columns in the flow's order, NaN where a value is missing
         "Rows as a tensor"
         given, names = {c.name: c for c in columns_of(X)}, [c.name for c in self.columns]
         if set(given) != set(names): raise ValueError(f"X has the columns {short(given)}, needs the {len(names)} seen in fit: {short(names)}")
+        if missing: given |= {c.name: as_numbers(given[c.name]) for c in self.columns if isinstance(c, Real)}
         for c in self.columns:
             blank = missing and all(map(is_missing, given[c.name].values.tolist())) # whose dtype says nothing
             if given[c.name].real != isinstance(c, Real) and not blank: raise ValueError(f"column {c.name!r} has dtype {given[c.name].dtype}, was {c.dtype} in fit")
-        given = {k: c if missing else need_whole(c) for k, c in given.items()}
-        return torch.tensor(np.stack([c.encode(given[c.name].values) for c in (self.columns[i] for i in self.order)], 1), dtype=torch.float32)
+        whole = [need_whole(given[self.columns[i].name], missing).values for i in self.order]
+        return torch.tensor(np.stack([self.columns[i].encode(v) for i, v in zip(self.order, whole)], 1), dtype=dtype)
 
     def decode(self, x:Tensor # (N, D)
               ) -> Any: # array, dictionary or DataFrame, as given to `fit`
@@ -165,7 +203,7 @@ class TableCodec:
 
     def log_slope(self) -> float: # nats
         "ln |dζ/dv| of a row: from densities of ζ to densities in the table's units"
-        return -sum(math.log(c.scale) for c in self.columns if isinstance(c, Real))
+        return -sum(math.log(c.scale) for c in self.columns if isinstance(c, Real) and c.scale)
 
 # %% ../nbs/09a_tables.ipynb #71f27e23
 def classes(v:np.ndarray, names:tuple[str, ...], # of the classes, in increasing order

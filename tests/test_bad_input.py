@@ -21,7 +21,7 @@ import victims
 from safetensors.torch import load_file, save_file
 
 from paramrel import blocks, data, divergences, flows, latents, losses, metrics, networks, presets, runs
-from paramrel import samplers, schedules, tasks, training, visuals
+from paramrel import samplers, schedules, tables, tasks, training, visuals
 from paramrel.cli import main
 from paramrel.distributions import Delta
 from paramrel.encoder import reading
@@ -57,6 +57,16 @@ def fit(x=None, changes=(), **options):
     c = TrainConfig(**{"steps": 1, "batch_size": 4} | options)
     for name, value in dict(changes).items(): setattr(c, name, value)
     return training.fit(net(), victims.data() if x is None else x, c, "run", progress=False)
+
+
+def codec(X): return tables.TableCodec().fit(X)
+
+
+def objects(*values):
+    "A column that holds them as they are."
+    v = np.empty(len(values), object)
+    v[:] = values
+    return v
 
 
 times = torch.linspace(0, 1, 3)
@@ -218,6 +228,27 @@ API = {
     "latents for a prior nan": (
         lambda: latents.fit_latents(latents.LatentFlow(2), with_(zeros(5, 2), nan), 2),
         r"z has values .*nan"),
+    "a prior of latents in no steps": (lambda: latents.fit_latents(latents.LatentFlow(2), zeros(5, 2), 0),
+        r"steps=0 .*at least 1"),
+    # tables
+    "a table without rows": (lambda: codec({"a": []}), r"X has no rows"),
+    "a table that is a column": (lambda: codec(np.ones(3)), r"X has shape \(3,\), needs rows and columns"),
+    "a table of text": (lambda: codec(np.array([["a"]])), r"X has dtype <U1, needs numbers"),
+    "columns of other lengths": (lambda: codec({"a": [1, 2], "b": [1]}), r"column 'b' has 1 values, needs 2"),
+    "a column of two": (lambda: codec({"a": np.ones((2, 2))}), r"column 'a' has shape \(2, 2\), needs one"),
+    "a ragged column": (lambda: codec({"a": [[1], [1, 2]]}), r"column 'a' has rows of different lengths"),
+    "a column of times": (lambda: codec({"a": np.array(["2020"], "M8[Y]")}),
+        r"column 'a' has dtype datetime64"),
+    "a column of lists": (lambda: codec({"a": objects([1], [2])}),
+        r"column 'a' has values of type list, needs"),
+    "a column of nan": (lambda: codec({"a": [1., nan]}), r"column 'a' has NaN or infinite values"),
+    "a category missing": (lambda: codec({"a": objects("u", np.float32(nan))}),
+        r"column 'a' has missing values"),
+    "a category unknown": (lambda: codec({"a": ["u", "v"]}).encode({"a": ["w"]}), r"unknown category 'w'"),
+    "a column unknown": (lambda: codec({"a": [1, 2]}).encode({"b": [1]}),
+        r"X has the columns b, needs .*: a"),
+    "a number far away": (lambda: codec({"a": [1., 2]}).encode({"a": [1e99]}),
+        r"column 'a' has \|ζ\| = 2e\+99"),
     # tasks
     "one point": (lambda: tasks.interpolate(net(), bits(), bits(), points=1), r"points=1 .*at least 2"),
     "ends of other numbers": (lambda: tasks.interpolate(net(), bits(3), bits(2), 2, steps=2),
