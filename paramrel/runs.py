@@ -112,11 +112,12 @@ def counted(model:ParamReL, evaluations:int # that the block will make
         try: yield bar
         finally: hook.remove()
 
-# %% ../nbs/14b_runs.ipynb #8456308c
+# %% ../nbs/14b_runs.ipynb #7db5903d
 def with_latent_flow(run:Run, steps:int=2000 # of fitting
                     ) -> Run: # the same, its model with a `latent_prior`
     "Fit a flow over the latents of at most 10,000 training examples, unless the model holds one"
     if run.model.latent_prior is not None: return run
+    if run.data is None: raise ValueError("z='latent-flow' needs a prior of latents or the data to fit it to: the run's folder has no data.json")
     x = subset(dataset(run, "train"), 10_000).x
     print("fitting a flow over the latents, once", file=sys.stderr)
     tasks.fit_latent_flow(run.model, x.to(run.model.device), steps)

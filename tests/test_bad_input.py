@@ -491,7 +491,7 @@ COMMAND = {
         "steps a fraction": (["RUN", "--steps", "1.5"], r"--steps.*1\.5"),
         "n zero": (["RUN", "--n", "0"], r"--n=0 needs"),
         "z unknown": (["RUN", "--z", "posterior"], r"posterior"),
-        "z not fitted": (["RUN", "--z", "latent-flow"], r"latent-flow.*fit_latent_flow"),
+        "z without data": (["RUN/model", "--z", "latent-flow"], r"z='latent-flow' needs .*data\.json"),
         "sampler unknown": (["RUN", "--sampler", "ddim"], r"ddim"),
         "out in a file": (["RUN", "--steps=1", "--n=1", "--out", "RUN/data.json/a.png"], r"RUN/data\.json")},
     "reconstruct": SAME | {
