@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['borrowed', 'put_back', 'in_order', 'held', 'ParamReLTransformer', 'centre']
 
-# %% ../nbs/16_estimator.ipynb #ff046196
+# %% ../nbs/16_estimator.ipynb #dad44e71
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
 from torch import Tensor
 
+from .encoder import READS
 from .model import ParamReL, evaluating
 from .presets import TrainConfig, loss_weights
 from .samplers import ode, time_grid
@@ -62,13 +63,13 @@ def held(v:Any, dtype:Any) -> Any: # Series; of the dtype
     if lost: raise ValueError(f"column {v.name!r} has the values {short(lost)}, needs such as its dtype in fit, {dtype}, can hold")
     return out
 
-# %% ../nbs/16_estimator.ipynb #105203bd
+# %% ../nbs/16_estimator.ipynb #9534447a
 class ParamReLTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     "Low-dimensional latents of a table of numbers and categories, by a Bayesian flow network"
 
     _parameter_constraints = {
         **dict.fromkeys(("n_components", "max_iter", "channels", "sampling_steps"), [Interval(Integral, 1, None, closed="left")]),
-        "batch_size": [Interval(Integral, 2, None, closed="left")], "reads": [StrOptions({"self", "data", "ahead", "blend"})],
+        "batch_size": [Interval(Integral, 2, None, closed="left")], "reads": [StrOptions(set(READS))],
         "gamma": [Interval(Real, None, 1, closed="right")], "lam": [Interval(Real, 0, None, closed="left")],
         "sigma1": [Interval(Real, 0, 1, closed="neither")], "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate": [Interval(Real, 0, 10, closed="right")], "random_state": ["random_state"], "verbose": ["verbose"]}
