@@ -9,17 +9,17 @@ __version__ = "0.1.0"
 from importlib import import_module
 
 _home = {
-    "ParamReL": "model",
-    "TrainConfig": "presets",
-    "PRESETS": "presets",
-    "fit": "training",
-    "load": "data",
-    "ContinuousFlow": "flows",
-    "DiscretizedFlow": "flows",
-    "DiscreteFlow": "flows",
-    "BinaryFlow": "flows",
-    "MixedFlow": "flows",
-    "ParamReLTransformer": "estimator",
+    "ParamReL": "models.paramrel",
+    "TrainConfig": "settings",
+    "PRESETS": "settings",
+    "fit": "training.fit",
+    "load": "data.sets",
+    "ContinuousFlow": "channel.flows",
+    "DiscretizedFlow": "channel.flows",
+    "DiscreteFlow": "channel.flows",
+    "BinaryFlow": "channel.flows",
+    "MixedFlow": "channel.mixed",
+    "ParamReLTransformer": "apps.estimator",
 }
 __all__ = ["__version__"] + list(_home)
 

@@ -17,22 +17,29 @@ import numpy as np
 import pytest
 import torch
 import victims
-
 from safetensors.torch import load_file, save_file
 
-from paramrel import blocks, data, divergences, flows, latents, losses, metrics, networks, presets, runs
-from paramrel import samplers, schedules, tables, tasks, training, visuals
-from paramrel.cli import main
-from paramrel.distributions import Delta
-from paramrel.encoder import reading
-from paramrel.model import ParamReL, start_from, upper_bound
-from paramrel.presets import TrainConfig
+from paramrel import settings
+from paramrel.apps import figures, runs
+from paramrel.channel import flows, losses, mixed, samplers, schedules
+from paramrel.data import sets
+from paramrel.data.codec import TableCodec
+from paramrel.evaluation import estimates, likelihood, probes, samples, usage
+from paramrel.models import divergences, latents, tasks
+from paramrel.networks import blocks, mlp, pairs
+from paramrel.training import fit as training
+from paramrel.apps.cli import main
+from paramrel.channel.distributions import Delta
+from paramrel.models.encoder import reading
+from paramrel.models.paramrel import ParamReL, start_from
+from paramrel.models.bounds import upper_bound
+from paramrel.settings import TrainConfig
 
 nan, inf = math.nan, math.inf
 zeros, ones = torch.zeros, torch.ones
 REAL, DISC = flows.ContinuousFlow(), flows.DiscretizedFlow(16)
 CLASSES, BITS = flows.DiscreteFlow(4, 1.), flows.BinaryFlow(9.)
-MIXED = flows.MixedFlow((flows.ContinuousFlow(bound=None), 1), (CLASSES, 1))
+MIXED = mixed.MixedFlow((flows.ContinuousFlow(bound=None), 1), (CLASSES, 1))
 BELIEF = BITS.output(zeros(4, 6), zeros(4, 6))
 
 
@@ -59,7 +66,7 @@ def fit(x=None, changes=(), **options):
     return training.fit(net(), victims.data() if x is None else x, c, "run", progress=False)
 
 
-def codec(X): return tables.TableCodec().fit(X)
+def codec(X): return TableCodec().fit(X)
 
 
 def objects(*values):
@@ -132,12 +139,12 @@ API = {
     "clip without a bound": (lambda: flows.ContinuousFlow(bound=None, clip=True), r"clip=True .*bound"),
     "noise unclipped": (lambda: flows.ContinuousFlow(prediction="noise", clip=False),
         r"clip=False .*'noise'"),
-    "a mixed flow of nothing": (flows.MixedFlow, r"MixedFlow needs at least one"),
-    "a block of no columns": (lambda: flows.MixedFlow((BITS, 0)), r"columns=\[0\]"),
+    "a mixed flow of nothing": (mixed.MixedFlow, r"MixedFlow needs at least one"),
+    "a block of no columns": (lambda: mixed.MixedFlow((BITS, 0)), r"columns=\[0\]"),
     "records too narrow": (lambda: MIXED.validate(zeros(2, 3)),
         r"x has shape \(2, 3\), MixedFlow needs \(B, 2\)"),
     "a fraction for a class": (lambda: MIXED.validate(torch.tensor([[0., 1.5]])), r"x has fractions"),
-    "kind of a flow unknown": (lambda: flows.make_flow({"kind": "Flow"}), r"kind='Flow' .*ContinuousFlow"),
+    "kind of a flow unknown": (lambda: mixed.make_flow({"kind": "Flow"}), r"kind='Flow' .*ContinuousFlow"),
     "network output of another shape": (lambda: BITS.output(zeros(2, 5), zeros(2, 6)),
         r"h has shape \(2, 5\), BinaryFlow needs \(2, 6\)"),
     # losses, divergences
@@ -158,7 +165,7 @@ API = {
     # networks, encoder
     "dropout one": (lambda: blocks.Dropout(1.), r"dropout=1.0 .*\[0, 1\)"),
     "recompute with dropout": (lambda: blocks.recompute_blocks(net().decoder), r"recompute=True .*dropout=0"),
-    "weights of another network": (lambda: networks.load_matching(networks.MLP(2, 2), {"a": zeros(1)}),
+    "weights of another network": (lambda: pairs.load_matching(mlp.MLP(2, 2), {"a": zeros(1)}),
         r"weights: none of 1 tensors fits"),
     "reads unknown": (lambda: reading(BITS, ones(2, 6), zeros(2, 6), zeros(2), "behind"),
         r"reads='behind' .*'self', 'data', 'ahead'"),
@@ -264,13 +271,13 @@ API = {
     "a direction of another width": (lambda: tasks.manipulate(net(), bits(1), ones(3), times, 2),
         r"along has shape \(3,\).*\(2,\)"),
     # data
-    "data unknown": (lambda: data.load("imagenet"), r"data='imagenet' .*digits"),
-    "split unknown": (lambda: data.load("digits", split="valid"), r"split='valid' .*'train', 'test'"),
-    "kind unknown": (lambda: data.load("digits", kind="grey"), r"kind='grey' .*'binary'"),
-    "bins of data one": (lambda: data.load("digits", kind="discretized", bins=1),
+    "data unknown": (lambda: sets.load("imagenet"), r"data='imagenet' .*digits"),
+    "split unknown": (lambda: sets.load("digits", split="valid"), r"split='valid' .*'train', 'test'"),
+    "kind unknown": (lambda: sets.load("digits", kind="grey"), r"kind='grey' .*'binary'"),
+    "bins of data one": (lambda: sets.load("digits", kind="discretized", bins=1),
         r"bins=1 .*≥ 2|bins=1 .*at least 2"),
     # presets
-    "preset unknown": (lambda: presets.preset("mnist"), r"preset='mnist' .*digits"),
+    "preset unknown": (lambda: settings.preset("mnist"), r"preset='mnist' .*digits"),
     # the configuration
     "lr nan": (config(lr=nan), r"lr=nan .*\[0, 10\]"),
     "lr negative": (config(lr=-1.), r"lr=-1.0 .*\[0, 10\]"),
@@ -314,24 +321,24 @@ API = {
         r"batch_size=4 .*accumulate=4 .*needs 2"),
     "more groups than examples": (lambda: fit(mmd_groups=4), r"mmd_groups=4"),
     # metrics, figures
-    "folds more than members": (lambda: metrics.probe(torch.randn(6, 2), torch.tensor([0, 0, 0, 0, 0, 1])),
+    "folds more than members": (lambda: probes.probe(torch.randn(6, 2), torch.tensor([0, 0, 0, 0, 0, 1])),
         r"folds=5 .*"),
-    "a probe of one class": (lambda: metrics.probe(torch.randn(20, 2), zeros(20)), r"y .*class"),
-    "a probe of other lengths": (lambda: metrics.probe(torch.randn(20, 2), zeros(19)), r"z .*20.* y .*19"),
-    "a probe of nan": (lambda: metrics.probe(with_(torch.randn(20, 2), nan), torch.arange(20) % 2),
+    "a probe of one class": (lambda: probes.probe(torch.randn(20, 2), zeros(20)), r"y .*class"),
+    "a probe of other lengths": (lambda: probes.probe(torch.randn(20, 2), zeros(19)), r"z .*20.* y .*19"),
+    "a probe of nan": (lambda: probes.probe(with_(torch.randn(20, 2), nan), torch.arange(20) % 2),
         r"z .*nan"),
-    "a usage gap of one example": (lambda: metrics.usage_gap(net(), bits(1)),
+    "a usage gap of one example": (lambda: usage.usage_gap(net(), bits(1)),
         r"x has .*1.* at least 2|x has shape \(1, 6\)"),
-    "a usage gap at no time": (lambda: metrics.usage_gap(net(), bits(), times=0), r"times=0 .*at least 1"),
-    "one draw": (lambda: metrics.conditional_report(net(), None, bits(), zeros(4), draws=1),
+    "a usage gap at no time": (lambda: usage.usage_gap(net(), bits(), times=0), r"times=0 .*at least 1"),
+    "one draw": (lambda: samples.conditional_report(net(), None, bits(), zeros(4), draws=1),
         r"draws=1 .*at least 2"),
-    "no draws of a bound": (lambda: metrics.bound_report(net(), bits(), draws=0), r"draws=0 .*at least 1"),
-    "an estimate of nothing": (lambda: metrics.estimate(zeros(0)), r"v .*at least 1"),
-    "a neighbor among nobody": (lambda: metrics.nearest_distance(bits(), bits(0)), r"train .*at least 1"),
-    "pictures of records": (lambda: visuals.show_grid(zeros(2, 6), 2), r"x has shape \(2, 6\), images need"),
-    "pictures of two channels": (lambda: visuals.tile(zeros(2, 2, 8, 8), 2),
+    "no draws of a bound": (lambda: likelihood.bound_report(net(), bits(), draws=0), r"draws=0 .*at least 1"),
+    "an estimate of nothing": (lambda: estimates.estimate(zeros(0)), r"v .*at least 1"),
+    "a neighbor among nobody": (lambda: samples.nearest_distance(bits(), bits(0)), r"train .*at least 1"),
+    "pictures of records": (lambda: figures.show_grid(zeros(2, 6), 2), r"x has shape \(2, 6\), images need"),
+    "pictures of two channels": (lambda: figures.tile(zeros(2, 2, 8, 8), 2),
         r"x has shape \(2, 2, 8, 8\), images need"),
-    "no columns": (lambda: visuals.tile(zeros(2, 1, 8, 8), 0), r"columns=0 .*at least 1"),
+    "no columns": (lambda: figures.tile(zeros(2, 1, 8, 8), 0), r"columns=0 .*at least 1"),
 }
 
 
@@ -464,7 +471,7 @@ DATA = {  # what is put into the folder, what is loaded from it, what the line s
 def test_a_damaged_data_set_is_refused_in_one_line(name):
     prepare, which, line = DATA[name]
     prepare()
-    with pytest.raises((ValueError, FileNotFoundError)) as caught: data.load(which, root=".")
+    with pytest.raises((ValueError, FileNotFoundError)) as caught: sets.load(which, root=".")
     refused(caught.value, line)
 
 
@@ -591,7 +598,7 @@ def test_a_bad_command_is_one_line_and_status_2_and_leaves_nothing(made, tmp_pat
 
 
 def test_a_command_as_users_type_it():
-    run = "from paramrel.cli import main; main()"
+    run = "from paramrel.apps.cli import main; main()"
     args = [sys.executable, "-c", run, "generate", "nowhere", "--n=-1"]
     done = subprocess.run(args, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "paramrel: --n=-1 needs to be positive\n")

@@ -17,10 +17,10 @@ import victims
 from safetensors.torch import load_file, save_file
 from victims import Victim, logged, outside, same, saved, train
 
-from paramrel.checkpoints import checkpoints, load_checkpoint
-from paramrel.cli import main
-from paramrel.flows import BinaryFlow, DiscreteFlow
-from paramrel.runs import open_run
+from paramrel.training.checkpoints import checkpoints, load_checkpoint
+from paramrel.apps.cli import main
+from paramrel.channel.flows import BinaryFlow, DiscreteFlow
+from paramrel.apps.runs import open_run
 
 KILLS = 8  # within each of these runs, beside some at its beginning and end
 RUNS = {"every step": {"save_every": 1}, "every second": {"save_every": 2, "accumulate": 2},
@@ -99,7 +99,7 @@ def start_twice(out):
 
 def command(out):
     "The same of what users type: two signals, two kills, and the end, beside a run that is left alone."
-    for name in "matplotlib.pyplot", "sklearn.datasets", "tyro", "paramrel.workflow":
+    for name in "matplotlib.pyplot", "sklearn.datasets", "tyro", "paramrel.apps.runs", "paramrel.apps.report":
         importlib.import_module(name)
     out, small = Path(out), ("--steps 40 --batch-size 8 --warmup 5 --channels 4 --mult 1 2 --latent-dim 2 "
                              "--log-every 1 --save-every 3").split()

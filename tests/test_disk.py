@@ -11,7 +11,7 @@ import pytest
 import victims
 from victims import Victim, outside, same, saved, train
 
-from paramrel.checkpoints import checkpoints, last_checkpoint, load_checkpoint
+from paramrel.training.checkpoints import checkpoints, last_checkpoint, load_checkpoint
 
 NOBODY = 65534  # root writes through permissions
 

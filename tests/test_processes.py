@@ -10,11 +10,11 @@ SCRIPT = """
 import json, sys
 import torch
 from accelerate import PartialState
-from paramrel.data import load
-from paramrel.flows import BinaryFlow
-from paramrel.model import ParamReL
-from paramrel.presets import TrainConfig
-from paramrel.training import fit
+from paramrel.data.sets import load
+from paramrel.channel.flows import BinaryFlow
+from paramrel.models.paramrel import ParamReL
+from paramrel.settings import TrainConfig
+from paramrel.training.fit import fit
 
 out, options = sys.argv[1], json.loads(sys.argv[2])
 torch.manual_seed(0)

@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from paramrel.checkpoints import last_checkpoint, read_lines
-from paramrel.flows import BinaryFlow
-from paramrel.model import ParamReL
-from paramrel.presets import TrainConfig
-from paramrel.training import Stopped, TrainState, fit
+from paramrel.training.checkpoints import last_checkpoint, read_lines
+from paramrel.channel.flows import BinaryFlow
+from paramrel.models.paramrel import ParamReL
+from paramrel.settings import TrainConfig
+from paramrel.training.fit import Stopped, fit
+from paramrel.training.state import TrainState
 
 tqdm.monitor_interval = 0  # no second thread: only the one that forks lives on in the child
 

@@ -1,0 +1,1 @@
+"""Figures, runs, the command, the explorer and the estimator."""

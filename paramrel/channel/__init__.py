@@ -1,0 +1,1 @@
+"""The Gaussian channel: schedules, output distributions, flows, losses, samplers."""

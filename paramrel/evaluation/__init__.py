@@ -1,0 +1,1 @@
+"""What the latents hold, whether they are used, and what the data cost."""

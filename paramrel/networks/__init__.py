@@ -1,0 +1,1 @@
+"""Encoders and decoders: U-Net, MLP, Transformer."""

@@ -1,0 +1,1 @@
+"""One loop, repeatable and resumable to the bit."""
