@@ -161,13 +161,17 @@ def signature(source, node):
     return "\n".join([*shown, *lines])
 
 
+def escaped(prose):
+    "A docstring is no markdown: only its `code` means what it means there."
+    return re.sub(r"(`[^`]+`)|([*_<>~^$\[\]\\])|--", lambda m: m[1] or "".join("\\" + c for c in m[0]), prose)
+
+
 def described(node):
     "The docstring: its first paragraph as prose, what follows as it is written, lines and `--options` kept."
     doc = ast.get_docstring(node)
     if not doc: return ""
     first, _, rest = doc.partition("\n\n")
-    first = re.sub(r"(?<!`)--(?=\w)", r"\\-\\-", first)
-    return first + (f"\n\n```text\n{rest}\n```" if rest else "")
+    return escaped(first) + (f"\n\n```text\n{rest}\n```" if rest else "")
 
 
 def line_of(module, name):
