@@ -9,9 +9,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
 
 images = Path(__file__).resolve().parent.parent / "nbs/images"
 NIGHT, ZERO, ONE = "#10243e", "#f2a65a", "#62b6f7"
@@ -43,11 +43,13 @@ def card():
 
 def icon():
     "One dot that parts into two: a bit before and after it is known."
-    (images / "icon.svg").write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="{NIGHT}"/>'
-        f'<g fill="none" stroke-width="3" stroke-linecap="round"><path d="M6 16C15 16 15 8 26 8" stroke="{ONE}"/>'
-        f'<path d="M6 16C15 16 15 24 26 24" stroke="{ZERO}"/></g><circle cx="6.5" cy="16" r="2.6" fill="#fff"/></svg>\n',
-        encoding="utf-8")
+    svg = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+           f'<rect width="32" height="32" rx="7" fill="{NIGHT}"/>'
+           f'<g fill="none" stroke-width="3" stroke-linecap="round">'
+           f'<path d="M6 16C15 16 15 8 26 8" stroke="{ONE}"/>'
+           f'<path d="M6 16C15 16 15 24 26 24" stroke="{ZERO}"/>'
+           f'</g><circle cx="6.5" cy="16" r="2.6" fill="#fff"/></svg>')
+    (images / "icon.svg").write_text(svg + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python tools/check.py           everything
     python tools/check.py --quick   without the website's pages, which take longest
 
-Notebooks clean and well formed, each in its wing and numbered, cells small, modules in step with them and none
-left over, imports only from earlier wings and lower numbers, formulas whole, ruff content, and the website's
-pages as a reader would find them. Reads the working tree and changes nothing in it: nbdev, which rewrites
-files, and the pages work on copies.
+Notebooks clean and well formed, each in its wing and numbered, cells small, modules in step with them and
+none left over, imports only from earlier wings and lower numbers, formulas whole, ruff content, and the
+website's pages as a reader would find them. Reads the working tree and changes nothing in it: nbdev, which
+rewrites files, and the pages work on copies.
 """
 
 import ast
@@ -119,7 +119,7 @@ def misplaced(made, module, name):
     top, _, rest = name.partition(".")
     if top in tools_only: return f"imports {top}, which users do not have"
     if top != package or rest == "__version__": return None
-    # `from paramrel.channel import flows` names a module, `from paramrel.channel.flows import MixedFlow` its content.
+    # `from paramrel.channel import flows` names a module, `from paramrel.channel.flows import Flow` a thing.
     target = name if name in made else name.rpartition(".")[0]
     if target not in made: return f"imports {name}, but no notebook makes that module"
     (_, here), (_, there) = made[module], made[target]
@@ -146,8 +146,10 @@ def numbering(paths):
     loose = {Path(name) for name in house.START}
     for path in paths:
         if path in loose or path.parts[0] == house.GUIDES: continue
-        if len(path.parts) != 2 or not house.wing_of(path): yield f"nbs/{path}: not in a wing that tools/house.py lists"
-        elif house.number(path.name) is None: yield f"nbs/{path}: its name needs a number of two digits: 04_flows.ipynb"
+        if len(path.parts) != 2 or not house.wing_of(path):
+            yield f"nbs/{path}: not in a wing that tools/house.py lists"
+        elif house.number(path.name) is None:
+            yield f"nbs/{path}: its name needs a number of two digits: 04_flows.ipynb"
     for wing in house.WINGS:
         numbers = [house.number(path.name) for path in paths if path.parts[0] == wing.folder]
         numbers = sorted(n for n in numbers if n is not None)
@@ -160,7 +162,8 @@ def target(path, nb):
     said = re.findall(r"^#\| *default_exp +(\S+)", website.code_of(nb), re.M)
     wanted = house.module_of(path)
     if wanted is None and said: yield f"exports to {said[0]}, but belongs to no wing that exports"
-    elif wanted is not None and said != [wanted]: yield f"needs one `#| default_exp {wanted}`, has {said or 'none'}"
+    elif wanted is not None and said != [wanted]:
+        yield f"needs one `#| default_exp {wanted}`, has {', '.join(said) or 'none'}"
 
 
 def plan():
@@ -221,7 +224,8 @@ def formulas(markdown):
 
 def statements(source):
     "Statements of a cell; magics and shell lines do not count."
-    return website.parsed("\n".join("pass" if re.match(r"[%!]", line) else line for line in source.splitlines())).body
+    lines = ["pass" if line[:1] in ("%", "!") else line for line in source.splitlines()]
+    return website.parsed("\n".join(lines)).body
 
 
 def has_import(node):
@@ -237,17 +241,25 @@ def cell_form(source):
     elif "eval:" not in directives and any(map(has_import, body)):
         if not all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body):
             yield "imports and does more: the documentation run executes every cell with an import, whole"
-    for i, node in enumerate(body):
-        last = i == len(body) - 1 and not export
-        inner = [part for part in ast.walk(node) if part is not node or not last]
-        if any(isinstance(part, ast.Expr) and isinstance(part.value, (ast.ListComp, ast.SetComp, ast.DictComp))
-               for part in inner): yield f"line {node.lineno}: a comprehension for its side effect: write a loop"
-        for part in ast.walk(node):
-            if isinstance(part, ast.IfExp) and any(isinstance(p, ast.IfExp) for p in [part.test, part.body, part.orelse]):
-                yield f"line {part.lineno}: a conditional expression inside another"
-            if isinstance(part, ast.Raise) and any(
-                isinstance(text, ast.JoinedStr) and any(isinstance(p, ast.IfExp) for p in ast.walk(text))
-                for text in ast.walk(part)): yield f"line {part.lineno}: a conditional inside an error's text"
+    # The last expression of a cell is shown, so it may be a comprehension.
+    shown = body[-1] if body and not export else None
+    for part in (part for node in body for part in ast.walk(node)):
+        if clever := trick(part, shown): yield f"line {part.lineno}: {clever}"
+
+
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
+
+
+def trick(part, shown=None):
+    "What is clever about one part of a cell's syntax tree, or None."
+    def within(node, kind): return any(isinstance(inner, kind) for inner in ast.walk(node))
+    if isinstance(part, ast.Expr) and isinstance(part.value, COMPREHENSIONS) and part is not shown:
+        return "a comprehension for its side effect: write a loop"
+    if isinstance(part, ast.IfExp) and ast.IfExp in map(type, (part.test, part.body, part.orelse)):
+        return "a conditional expression inside another"
+    if isinstance(part, ast.Raise) and any(
+            isinstance(text, ast.JoinedStr) and within(text, ast.IfExp) for text in ast.walk(part)):
+        return "a conditional inside an error's text"
 
 
 def export_form(source, body):
@@ -259,7 +271,8 @@ def export_form(source, body):
     if any(imports) and not all(imports): yield "exports imports and code in one cell"
     size = sum(node.end_lineno - node.lineno + 1 for node in body if isinstance(node, website.DEFINITIONS))
     if len(things) > 1 and size > max_family:
-        yield f"exports {len(things)} things in {size} lines ({', '.join(things)}): one a cell, or at most {max_family} lines"
+        names = ", ".join(things)
+        yield f"exports {len(things)} things in {size} lines, at most {max_family}, else one a cell: {names}"
 
 
 def reading(nb):

@@ -55,7 +55,7 @@ def place(path):
 
 
 def module_of(path):
-    "What `#| default_exp` has to say in the notebook at `path`, relative to nbs/; None where nothing is exported."
+    "What `#| default_exp` says in the notebook at `path`, relative to nbs/; None where nothing is exported."
     wing = wing_of(path)
     if not wing or wing.package is None or number(path.name) is None: return None
     name = path.stem.split("_", 1)[1]
@@ -63,7 +63,7 @@ def module_of(path):
 
 
 def sections(nbs):
-    "(title, pages) of each part of the website, in a reader's order: the ground, skipped at first, comes last."
+    "(title, pages) of each part of the website for readers: the ground, skipped at first, comes last."
     yield "Start here", [page for page in START if (nbs / page).exists()]
     parts = [(GUIDES, "Guides")] + [(wing.folder, wing.title) for wing in WINGS[1:] + WINGS[:1]]
     for folder, title in parts:

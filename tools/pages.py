@@ -49,7 +49,7 @@ def options(source):
 
 
 def result(out, alt, stem, files):
-    "One result of a cell as markdown; pictures go into the dictionary `files`, under names that begin with `stem`."
+    "One result of a cell as markdown; pictures go into `files`, under names that begin with `stem`."
     if out["output_type"] == "stream": return fenced("".join(out["text"]), ".output")
     data = out.get("data", {})
     kind = next((kind for kind in KINDS if kind in data), None)
@@ -94,8 +94,8 @@ def to_html(markdown):
     call = [pypandoc.get_pandoc_path(), "--from=markdown", "--to=html5", "--mathml", "--wrap=none"]
     done = subprocess.run(call, input=markdown, capture_output=True, text=True, encoding="utf-8")
     # Quarto leaves a displayed formula in a span of these classes, whatever renders it.
-    body = re.sub(r'(<math display="block".*?</math>)', r'<span class="math display">\1</span>', done.stdout, flags=re.S)
-    return body, done.stderr.strip()
+    display = re.compile(r'(<math display="block".*?</math>)', re.S)
+    return display.sub(r'<span class="math display">\1</span>', done.stdout), done.stderr.strip()
 
 
 def whole(title, body, depth):
@@ -103,7 +103,8 @@ def whole(title, body, depth):
     up = "../" * depth
     return (f'<!doctype html><html><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<link rel="stylesheet" href="{up}theme.css"><link rel="stylesheet" href="{up}styles.css"></head>'
+            f'<link rel="stylesheet" href="{up}theme.css">'
+            f'<link rel="stylesheet" href="{up}styles.css"></head>'
             f'<body><main class="content">{body}</main></body></html>')
 
 
@@ -132,9 +133,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
+        # Pandoc numbers blocks of code and their lines.
         if "id" in attrs and not re.fullmatch(r"cb\d+(-\d+)?", attrs["id"]): self.ids.append(attrs["id"])
         # Hidden from readers are only pandoc's links to each line of code.
-        if tag == "a" and "href" in attrs and attrs.get("aria-hidden") != "true": self.links.append(attrs["href"])
+        hidden = attrs.get("aria-hidden") == "true"
+        if tag == "a" and "href" in attrs and not hidden: self.links.append(attrs["href"])
         if tag == "img": self.pictures.append((attrs.get("src", ""), (attrs.get("alt") or "").strip()))
         if tag in ("pre", "p"): self.blocks.append("")
         if tag == "annotation": self.tex.append("")
@@ -149,7 +152,7 @@ class Page(HTMLParser):
 
 
 def dead(target, path, pages, folder):
-    "What is wrong with a link on the page of the notebook at `path` below `folder`; `pages` are {path: Page}."
+    "What is wrong with a link on the page of the notebook at `path` below `folder`, or None."
     if re.match(r"[a-z]+:|//", target): return None
     name, _, anchor = unquote(target).partition("#")
     goal = Path(os.path.normpath(path.parent / name)) if name else path
@@ -189,11 +192,11 @@ console.log(JSON.stringify(said))
 """
 
 
-def katex():
-    "The folder that holds KaTeX, fetched once into the user's cache; None where node or the network is missing."
+def katex(fetch=True):
+    "The folder that holds KaTeX, once fetched into the user's cache; None without node or the network."
     if not shutil.which("node"): return None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paramrel-tools"
-    if not (cache / "node_modules/katex").exists() and shutil.which("npm"):
+    if fetch and not (cache / "node_modules/katex").exists() and shutil.which("npm"):
         call = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"--prefix={cache}", "katex@0.16"]
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -206,7 +209,8 @@ def unparsed(formulas):
     "{formula: complaint} for those among `formulas` that KaTeX refuses; empty where KaTeX is not to be had."
     where = katex()
     if not where: return {}
-    done = subprocess.run(["node", "-e", PARSE], input=json.dumps(formulas), cwd=where, capture_output=True, text=True)
+    call = ["node", "-e", PARSE]
+    done = subprocess.run(call, input=json.dumps(formulas), cwd=where, capture_output=True, text=True)
     if done.returncode: return {}
     return {tex: said for tex, said in zip(formulas, json.loads(done.stdout)) if said}
 
@@ -218,12 +222,16 @@ const pages = %s, width = %d, said = []
 function wide(doc) {
   const page = doc.documentElement.clientWidth + 1, found = []
   if (doc.documentElement.scrollWidth > page) {
-    for (const part of doc.querySelectorAll("main *")) {
+    const parts = [...doc.querySelectorAll("main, main *")]
+    const free = part => !/auto|scroll|hidden/.test(getComputedStyle(part).overflowX)
+    for (const part of parts) {
       if (part.getBoundingClientRect().right <= page) continue
       let box = part.parentElement
-      while (box && !/auto|scroll|hidden/.test(getComputedStyle(box).overflowX)) box = box.parentElement
+      while (box && free(box)) box = box.parentElement
       if (!box || box === doc.documentElement || box === doc.body) found.push(part)
     }
+    // Text that runs out of its own box.
+    if (!found.length) found.push(...parts.reverse().filter(part => free(part) && part.scrollWidth > page))
   }
   // On a desktop, code that has to be scrolled is code that is cut.
   if (width > 1000) {
@@ -232,7 +240,8 @@ function wide(doc) {
       if (code.scrollWidth > code.clientWidth + 1) found.push(code)
     }
   }
-  return found.slice(0, 1).map(e => e.tagName.toLowerCase() + ": " + e.textContent.trim().replace(/\\s+/g, " ").slice(0, 60))
+  const words = e => e.textContent.trim().replace(/\\s+/g, " ").slice(0, 60)
+  return found.slice(0, 1).map(e => e.tagName.toLowerCase() + ": " + words(e))
 }
 async function one(page) {
   const frame = document.createElement("iframe")
@@ -256,14 +265,15 @@ def browser():
 
 
 def too_wide(out, names, width):
-    "[(page, what)] of the HTML pages `names` below `out` that are wider than a window of `width`; None without a browser."
+    "[(page, what)] of the HTML pages below `out` that are wider than a window; None without a browser."
     program = browser()
     if not program: return None
     sheet = out / f"measure-{width}.html"
     sheet.write_text(MEASURE % (json.dumps(names), width), encoding="utf-8")
-    call = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
-            "--disable-background-networking", "--allow-file-access-from-files", "--virtual-time-budget=600000",
-            f"--user-data-dir={out / 'browser'}", "--dump-dom", sheet.as_uri()]
+    call = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--disable-extensions", "--disable-background-networking", "--allow-file-access-from-files",
+            "--virtual-time-budget=600000", f"--user-data-dir={out / 'browser'}",
+            "--dump-dom", sheet.as_uri()]
     try: done = subprocess.run(call, capture_output=True, text=True, timeout=150)
     except subprocess.TimeoutExpired: return None
     said = re.search(r'<body class="done"><pre id="said">(.*?)</pre>', done.stdout, re.S)
@@ -280,7 +290,8 @@ def unruled(css):
     scrolling = [s.strip() for selectors, body in re.findall(r"([^{}]+)\{([^{}]*)\}", css)
                  if re.search(r"overflow(-x)?:\s*auto", body) for s in selectors.split(",")]
     for selector, what in RULES.items():
-        if selector not in scrolling: yield f"nbs/styles.css: {what} need `overflow-x: auto` (a rule for {selector})"
+        if selector not in scrolling:
+            yield f"nbs/styles.css: {what} need `overflow-x: auto` (a rule for {selector})"
 
 
 # ---- all of it
@@ -307,7 +318,8 @@ def problems(proc, out, paths):
     names = [str(path.with_suffix(".html")) for path in paths]
     for width in (PHONE, DESKTOP):
         for name, what in too_wide(out, names, width) or ():
-            yield f"nbs/{Path(name).with_suffix('.ipynb')}: does not fit into a window of {width} pixels: {what}"
+            book = Path(name).with_suffix(".ipynb")
+            yield f"nbs/{book}: does not fit into a window of {width} pixels: {what}"
 
 
 def main():

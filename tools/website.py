@@ -28,6 +28,8 @@ import house
 
 root = Path(__file__).resolve().parent.parent
 package = "paramrel"
+# Decorators that change how something is called.
+SHOWN_MARKS = {"@property", "@classmethod", "@staticmethod"}
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -68,7 +70,8 @@ def defined(cells):
         for node in tree.body:
             if not isinstance(node, DEFINITIONS) or node.name[0] == "_": continue
             yield node.name
-            if isinstance(node, ast.ClassDef): yield from (f"{node.name}.{m.name}" for m in public_methods(node))
+            if isinstance(node, ast.ClassDef):
+                for method in public_methods(node): yield f"{node.name}.{method.name}"
 
 
 def index(nbs):
@@ -157,13 +160,13 @@ def signature(source, node):
         init = [m for m in node.body if isinstance(m, DEFINITIONS) and m.name == "__init__"]
         lines += ["    " + line for line in head(source, init[0])] if init else fields(source, node)
     marks = [f"@{ast.unparse(d)}" for d in node.decorator_list]
-    shown = [mark for mark in marks if mark in ("@property", "@classmethod", "@staticmethod", "@torch.no_grad()")]
-    return "\n".join([*shown, *lines])
+    return "\n".join([mark for mark in marks if mark in SHOWN_MARKS] + lines)
 
 
 def escaped(prose):
     "A docstring is no markdown: only its `code` means what it means there."
-    return re.sub(r"(`[^`]+`)|([*_<>~^$\[\]\\])|--", lambda m: m[1] or "".join("\\" + c for c in m[0]), prose)
+    def escape(m): return m[1] or "".join("\\" + c for c in m[0])
+    return re.sub(r"(`[^`]+`)|[*_<>~^$\[\]\\]|--", escape, prose)
 
 
 def described(node):
@@ -261,20 +264,23 @@ def processors(path, code, modules, address):
             prose = ""
             for cell in self.nb.cells:
                 if cell.cell_type == "markdown": prose = last_words(cell.source) or prose
-                elif cell.cell_type == "code" and pictures(cell) and "#| fig-alt" not in cell.source and prose:
+                elif pictures(cell) and prose and "#| fig-alt" not in cell.source:
                     cell.source = f"#| fig-alt: {json.dumps(prose, ensure_ascii=False)}\n{cell.source}"
 
-    return [FrontmatterProc, nbdev.populate_language, nbdev.insert_warning, nbdev.strip_ansi, nbdev.hide_line,
-            nbdev.filter_stream_, nbdev.rm_header_dash, nbdev.clean_show_doc, Run, Api, Links, nbdev.rm_export,
-            nbdev.ai_magics, nbdev.clean_magics, nbdev.hide_, Figures, nbdev.strip_hidden_metadata]
+    return [FrontmatterProc, nbdev.populate_language, nbdev.insert_warning, nbdev.strip_ansi,
+            nbdev.hide_line, nbdev.filter_stream_, nbdev.rm_header_dash, nbdev.clean_show_doc,
+            Run, Api, Links, nbdev.rm_export, nbdev.ai_magics, nbdev.clean_magics, nbdev.hide_,
+            Figures, nbdev.strip_hidden_metadata]
 
 
 def pictures(cell):
-    return [out for out in cell.get("outputs", []) if any(k.startswith("image/") for k in out.get("data", {}))]
+    "Results of a cell that are drawn."
+    drawn = {"image/png", "image/svg+xml"}
+    return [out for out in cell.get("outputs", []) if drawn & out.get("data", {}).keys()]
 
 
 def last_words(markdown):
-    "The last paragraph of prose, as plain text that fits into one line; nothing for a heading or a formula alone."
+    "The last paragraph of prose, as plain text in one line; nothing for a heading or a formula alone."
     plain = re.sub(r"\$\$.*?\$\$|^```.*?^```|^[#|!<].*?$|^:::.*?$", "", markdown, flags=re.M | re.S)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", plain)
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", plain) if p.strip()]
@@ -309,7 +315,7 @@ def begin_worker(where):
 
 
 def process_all(out, wanted=lambda path: True, jobs=2):
-    "Every notebook that is `wanted`, processed into the folder `out`, with all that pages need; yields (path, problem)."
+    "Processes the notebooks that are `wanted` into the folder `out`; yields (path, what went wrong or None)."
     nbs, cfg = root / "nbs", settings()
     address = f"{cfg['git_url']}/blob/{cfg['branch']}"
     ignored = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")
