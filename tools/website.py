@@ -245,7 +245,8 @@ def processors(path, code, modules, address):
 
         def shown(self, cell):
             parts = list(entries(cell.source, module, address))
-            if parts and "code-fold" not in cell.source:
+            defines = any(isinstance(node, DEFINITIONS) for node in parsed(cell.source).body)
+            if defines and "code-fold" not in cell.source:
                 cell.source = f'#| code-fold: true\n#| code-summary: "Source"\n{cell.source}'
             # Nothing after this step shall take the cell for an exported one and drop it.
             cell.directives_ = {k: v for k, v in cell.directives_.items() if k not in ("export", "exports")}
