@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import house
@@ -309,7 +308,7 @@ def settings():
 
 
 def begin_worker(where):
-    "A worker runs cells in a folder of its own, on this tree's package, and exports nothing."
+    "A worker runs cells in the folder of the copy, on this tree's package, and exports nothing."
     os.environ |= {"IN_TEST": "1", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     sys.path.insert(0, str(root))
     os.chdir(where)
@@ -322,10 +321,13 @@ def process_all(out, wanted=lambda path: True, jobs=2):
     ignored = shutil.ignore_patterns("*.ipynb", ".*", "__pycache__")
     shutil.copytree(nbs, out, ignore=ignored, dirs_exist_ok=True)
     modules, paths = index(nbs), [path for path in notebooks(nbs) if wanted(path)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn, begin_worker, (str(out),)) as pool:
-        work = {path: pool.submit(process, nbs, out, path, modules, address) for path in paths}
-        for path, job in work.items(): yield path, job.result()
+    # A process for each notebook, or one would live on what another has imported; each is a copy of a server
+    # that has the slow imports behind it.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["torch", "matplotlib.pyplot", "nbdev.processors"])
+    with server.Pool(jobs, begin_worker, (str(out),), maxtasksperchild=1) as pool:
+        work = {path: pool.apply_async(process, (nbs, out, path, modules, address)) for path in paths}
+        for path, job in work.items(): yield path, job.get()
 
 
 def project_files(out):
