@@ -239,6 +239,12 @@ def test_a_figure_is_described_by_the_prose_before_it(tmp_path):
     assert 'alt="Twenty paths of beliefs."' in markdown and files == {"01_digits-0.png": b"hi"}
 
 
+def test_a_picture_has_no_caption_but_keeps_its_words():
+    body, _ = pages.to_html(website.uncaptioned("One.\n\n![A *map*](a.svg)\n\nTwo ![inline](b.svg) here."))
+    assert "<figure" not in body and "figcaption" not in body
+    assert pages.Page(body).pictures == [("a.svg", "A map"), ("b.svg", "inline")]
+
+
 # ---- pages
 
 def said_of(tmp_path, markdown):
@@ -253,6 +259,7 @@ def said_of(tmp_path, markdown):
 @pytest.mark.parametrize("markdown, said", [
     ("```\n#| slow\nx = 1\n```", "a directive shows: #| slow"),
     ("#| hide\ntext", "a directive shows: #| hide"),
+    ("```\ndef f(x): # from [`data`](https://a.b)\n```", "a link that shows as text"),
     ("[x](03_c.ipynb)", "dead link 03_c.ipynb"),
     ("[x](02_b.ipynb#nowhere)", "dead anchor 02_b.ipynb#nowhere"),
     ("[x](#nowhere)", "dead anchor #nowhere"),

@@ -176,6 +176,7 @@ def wrong(path, pages, warnings, folder):
         if local and not made and dead(source, path, {}, folder): yield f"dead picture {short}"
     for block in page.blocks:
         if leak := re.search(r"^\s*#\|.*$", block, re.M): yield f"a directive shows: {leak[0].strip()}"
+        if link := re.search(r"\[`[^`]+`\]\(\S*\)", block): yield f"a link that shows as text: {link[0]}"
     for twin in sorted({i for i in page.ids if page.ids.count(i) > 1}): yield f"anchor #{twin} is there twice"
 
 
@@ -328,12 +329,13 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     opts = parser.parse_args()
     def wanted(path): return not opts.words or any(word in str(path) for word in opts.words)
-    proc = opts.out / "proc"
+    out = opts.out.resolve()
+    proc = out / "proc"
     paths = []
     for path, problem in website.process_all(proc, wanted):
         if problem: print(f"nbs/{path}: {problem}")
         else: paths.append(path)
-    for problem in problems(proc, opts.out / "html", paths): print(problem)
+    for problem in problems(proc, out / "html", paths): print(problem)
 
 
 if __name__ == "__main__":

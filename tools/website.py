@@ -263,7 +263,9 @@ def processors(path, code, modules, address):
         def begin(self):
             prose = ""
             for cell in self.nb.cells:
-                if cell.cell_type == "markdown": prose = last_words(cell.source) or prose
+                if cell.cell_type == "markdown":
+                    prose = last_words(cell.source) or prose
+                    cell.source = uncaptioned(cell.source)
                 elif pictures(cell) and prose and "#| fig-alt" not in cell.source:
                     cell.source = f"#| fig-alt: {json.dumps(prose, ensure_ascii=False)}\n{cell.source}"
 
@@ -271,6 +273,11 @@ def processors(path, code, modules, address):
             nbdev.hide_line, nbdev.filter_stream_, nbdev.rm_header_dash, nbdev.clean_show_doc,
             Run, Api, Links, nbdev.rm_export, nbdev.ai_magics, nbdev.clean_magics, nbdev.hide_,
             Figures, nbdev.strip_hidden_metadata]
+
+
+def uncaptioned(markdown):
+    "A picture alone in its paragraph would get its alternative text as a caption; beside a blank it does not."
+    return re.sub(r"^(!\[[^\]]*\]\([^)\s]*\)) *$", r"\1&nbsp;", markdown, flags=re.M)
 
 
 def pictures(cell):
