@@ -276,7 +276,7 @@ def processors(path, code, modules, address):
 
 
 def uncaptioned(markdown):
-    "A picture alone in its paragraph would get its alternative text as a caption; beside a blank it does not."
+    "A picture alone in its paragraph would have its alternative text as caption; beside a blank it has none."
     return re.sub(r"^(!\[[^\]]*\]\([^)\s]*\)) *$", r"\1&nbsp;", markdown, flags=re.M)
 
 
