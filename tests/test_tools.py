@@ -305,3 +305,17 @@ def test_pages_are_measured(tmp_path):
     names = [f"{name}.html" for name in bodies]
     assert [page for page, _ in pages.too_wide(folder, names, pages.PHONE)] == ["wide.html"]
     assert [page for page, _ in pages.too_wide(folder, names, pages.DESKTOP)] == ["cut.html"]
+
+
+# ---- README.md
+
+def test_the_readme_sees_links_from_the_top():
+    import readme
+    assert readme.from_top("[a](1_channel/04_flows.ipynb#x) ![b](images/b.png) [c](https://c.d) [e](#e)") == (
+        "[a](nbs/1_channel/04_flows.ipynb#x) ![b](nbs/images/b.png) [c](https://c.d) [e](#e)")
+    hidden, shown = (dict(cell_type="code", source=source, outputs=[dict(text="1\n")]) for source in (
+        "#| hide\nx = 1", "#| slow\nprint(1)"))
+    assert list(readme.blocks(hidden)) == []
+    assert list(readme.blocks(shown)) == ["```python\nprint(1)\n```", "```\n1\n```"]
+    with pytest.raises(SystemExit, match="stores a figure"):
+        list(readme.results(dict(outputs=[dict(data={"image/png": ""})])))

@@ -320,7 +320,6 @@ if __name__ == "__main__":
     for problem in problems(quick=sys.argv[1:] == ["--quick"]):
         count += 1
         print(problem, flush=True)
-    for tool, there in (("KaTeX", pages.katex(fetch=False)), ("Chromium", pages.browser())):
-        if not there: print(f"{tool} is not here: formulas or widths were looked at less closely")
+    if not pages.katex(fetch=False): print("KaTeX is not here: formulas were looked at less closely", file=sys.stderr)
     print("1 problem" if count == 1 else f"{count} problems")
     sys.exit(count > 0)

@@ -198,7 +198,8 @@ def katex(fetch=True):
     if not shutil.which("node"): return None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paramrel-tools"
     if fetch and not (cache / "node_modules/katex").exists() and shutil.which("npm"):
-        call = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"--prefix={cache}", "katex@0.16"]
+        call = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--fetch-retries=0",
+                f"--prefix={cache}", "katex@0.16"]
         try:
             cache.mkdir(parents=True, exist_ok=True)
             subprocess.run(call, capture_output=True, timeout=60)
@@ -266,7 +267,7 @@ def browser():
 
 
 def too_wide(out, names, width):
-    "[(page, what)] of the HTML pages below `out` that are wider than a window; None without a browser."
+    "[(page, what)] of the HTML pages below `out` that are wider than a window; None where none can be opened."
     program = browser()
     if not program: return None
     sheet = out / f"measure-{width}.html"
@@ -318,7 +319,9 @@ def problems(proc, out, paths):
     yield from unruled((root / "nbs/styles.css").read_text(encoding="utf-8"))
     names = [str(path.with_suffix(".html")) for path in paths]
     for width in (PHONE, DESKTOP):
-        for name, what in too_wide(out, names, width) or ():
+        found = too_wide(out, names, width)
+        if found is None: print(f"widths at {width} pixels were not measured", file=sys.stderr)
+        for name, what in found or ():
             book = Path(name).with_suffix(".ipynb")
             yield f"nbs/{book}: does not fit into a window of {width} pixels: {what}"
 

@@ -228,7 +228,8 @@ def processors(path, code, modules, address):
             try: super().__call__(cell)
             except Exception as e:
                 cause = e.__cause__ or e
-                raise RuntimeError(f"cell {cell.get('id')}: {type(cause).__name__}: {cause}") from e
+                words = " ".join(str(cause).split())[:200]
+                raise RuntimeError(f"cell {cell.get('id')}: {type(cause).__name__}: {words}") from e
 
         def end(self): pass
 
