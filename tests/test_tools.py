@@ -142,7 +142,8 @@ def test_formulas_that_only_jupyter_forgives(markdown, said):
 
 BOOKS = {"paramrel.apps.cli": (Path("7_apps/08_cli.ipynb"), {"data", "encode"}),
          "paramrel.models.tasks": (Path("3_models/07_tasks.ipynb"), {"encode", "fill_in"}),
-         "paramrel.channel.flows": (Path("1_channel/04_flows.ipynb"), {"Flow", "Flow.update"})}
+         "paramrel.channel.flows": (Path("1_channel/04_flows.ipynb"), {"Flow", "Flow.update"}),
+         "paramrel.apps.estimator": (Path("7_apps/07_estimator.ipynb"), {"Fitted", "Fitted.encode"})}
 
 
 @pytest.mark.parametrize("page, code, word, goal", [
@@ -150,6 +151,7 @@ BOOKS = {"paramrel.apps.cli": (Path("7_apps/08_cli.ipynb"), {"data", "encode"}),
     ("8_experiments/01_digits.ipynb", "from paramrel.models.tasks import encode", "encode",
      "../3_models/07_tasks.ipynb#encode"), # imported
     ("8_experiments/01_digits.ipynb", "", "encode", None), # two make it
+    ("7_apps/07_estimator.ipynb", "from paramrel.models.tasks import encode", "encode", "#fitted.encode"),
     ("8_experiments/01_digits.ipynb", "", "data", None), # a plain word
     ("8_experiments/01_digits.ipynb", "", "fill_in", "../3_models/07_tasks.ipynb#fill_in"), # unmistakable
     ("8_experiments/01_digits.ipynb", "", "Flow.update()", "../1_channel/04_flows.ipynb#flow.update"),
@@ -243,6 +245,15 @@ def test_a_picture_has_no_caption_but_keeps_its_words():
     body, _ = pages.to_html(website.uncaptioned("One.\n\n![A *map*](a.svg)\n\nTwo ![inline](b.svg) here."))
     assert "<figure" not in body and "figcaption" not in body
     assert pages.Page(body).pictures == [("a.svg", "A map"), ("b.svg", "inline")]
+
+
+@pytest.mark.parametrize("markdown, words", [
+    ("# Head\n\nFirst.\n\nThe `belief` in $\\beta(t)$, $z_{\\mathrm{sem}}$ [here](x):",
+     "The belief in β(t), z_sem here:"),
+    ("# Head\n\n$$x$$\n\n| a | b |", ""), ("A. " * 150, "A. " * 99 + "A."),
+])
+def test_prose_becomes_words_for_a_figure(markdown, words):
+    assert website.last_words(markdown) == words
 
 
 # ---- pages

@@ -320,6 +320,7 @@ if __name__ == "__main__":
     for problem in problems(quick=sys.argv[1:] == ["--quick"]):
         count += 1
         print(problem, flush=True)
-    if not pages.katex(fetch=False): print("KaTeX is not here: formulas were looked at less closely", file=sys.stderr)
+    if not pages.katex(fetch=False):
+        print("KaTeX is not here: formulas were looked at less closely", file=sys.stderr)
     print("1 problem" if count == 1 else f"{count} problems")
     sys.exit(count > 0)

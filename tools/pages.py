@@ -267,7 +267,7 @@ def browser():
 
 
 def too_wide(out, names, width):
-    "[(page, what)] of the HTML pages below `out` that are wider than a window; None where none can be opened."
+    "[(page, what)] of the HTML pages below `out` that are wider than a window; None if none can be opened."
     program = browser()
     if not program: return None
     sheet = out / f"measure-{width}.html"

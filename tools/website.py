@@ -6,8 +6,8 @@
 The steps are ours where nbdev's leave a page that is hard to read:
 - API parts. Each exported function or class gets an entry: its signature as it is written, with the
   comments on its arguments, its docstring, its methods; the source of the cell follows once, folded.
-- Links. A word in backticks is a link if the page defines it, if the notebook imports it, or if it is
-  unmistakably a name that one module alone defines; nbdev links `data` wherever some module has a `data`.
+- Links. A word in backticks is a link if the page defines it (as a method, too), if the notebook imports it,
+  or if it is unmistakably a name that one module alone defines; nbdev links every `data` to any `data`.
 - Figures without `#| fig-alt` are described by the prose before them.
 """
 
@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -107,6 +108,9 @@ def resolver(path, code, modules):
         name = word.removeprefix(package + ".") if word.count(".") > 1 else word
         top = name.split(".")[0]
         if name in here: return path, name.lower()
+        # On the page of an estimator, `fit` is its method, whatever else is imported.
+        methods = [whole for whole in here if whole.endswith("." + name)]
+        if methods: return (path, methods[0].lower()) if len(methods) == 1 else None
         module = brought.get(top)
         if module == package: module = homes.get(top)
         if module in modules and name in modules[module][1]: return modules[module][0], name.lower()
@@ -292,7 +296,16 @@ def last_words(markdown):
     plain = re.sub(r"\$\$.*?\$\$|^```.*?^```|^[#|!<].*?$|^:::.*?$", "", markdown, flags=re.M | re.S)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", plain)
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", plain) if p.strip()]
-    return re.sub(r"[*`$\\]|\{#\S+\}", "", paragraphs[-1])[:300] if paragraphs else ""
+    if not paragraphs: return ""
+    words = re.sub(r"[*`${}]|\{#\S+\}", "", re.sub(r"\\([a-zA-Z]+|.)", spoken, paragraphs[-1]))
+    return words if len(words) < 300 else words[:300].rpartition(". ")[0] + "."
+
+
+def spoken(m):
+    "A TeX macro as plain text: Greek letters as themselves, what only sets type as nothing."
+    quiet = "mathrm mathcal mathbf mathbb text operatorname left right big hat bar frac tfrac sqrt".split()
+    try: return unicodedata.lookup(f"GREEK SMALL LETTER {m[1].upper()}")
+    except KeyError: return "" if m[1] in quiet or len(m[1]) == 1 else f" {m[1]} "
 
 
 def process(nbs, out, path, modules, address):
