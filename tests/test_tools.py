@@ -1,5 +1,6 @@
 "What `tools/` refuses: each check is shown something broken, and has to say so."
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,6 +128,14 @@ def test_cells_that_are_hard_to_read(source, said):
 ])
 def test_cells_that_are_fine(source):
     assert not list(check.cell_form(source))
+
+
+def test_ruff_looks_into_notebooks(tmp_path):
+    cells = ["x = '" + "x"*110 + "'", "a = 1; b = 2", "c = 3;", "d = lambda x: x", "print(undefined)"]
+    book = written(tmp_path, a=notebook(*(("code", cell) for cell in cells))) / "a.ipynb"
+    call = [sys.executable, "-m", "ruff", "check", "--no-cache", f"--config={root / 'pyproject.toml'}", str(book)]
+    said = subprocess.run(call, capture_output=True, text=True).stdout
+    for rule in ("E501", "E702", "E703", "E731", "F821"): assert rule in said
 
 
 @pytest.mark.parametrize("markdown, said", [
