@@ -131,9 +131,10 @@ def test_cells_that_are_fine(source):
 
 
 def test_ruff_looks_into_notebooks(tmp_path):
-    cells = ["x = '" + "x"*110 + "'", "a = 1; b = 2", "c = 3;", "d = lambda x: x", "print(undefined)"]
+    cells = ["x = '" + "x "*55 + "'", "a = 1; b = 2", "c = 3;\nc", "d = lambda x: x", "print(undefined)"]
     book = written(tmp_path, a=notebook(*(("code", cell) for cell in cells))) / "a.ipynb"
-    call = [sys.executable, "-m", "ruff", "check", "--no-cache", f"--config={root / 'pyproject.toml'}", str(book)]
+    config = f"--config={root / 'pyproject.toml'}"
+    call = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", config, str(book)]
     said = subprocess.run(call, capture_output=True, text=True).stdout
     for rule in ("E501", "E702", "E703", "E731", "F821"): assert rule in said
 
