@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'MEMORY', 'DEFAULT_KIND', 'Dataset', 'find_path', 'read_own', 'resized', 'read_request', 'fits', 'hold',
-           'as_dataset', 'of_table', 'unusual', 'load', 'some_positions', 'generator_for', 'subset', 'from_table',
-           'check_top', 'from_array']
+           'as_dataset', 'of_table', 'unusual', 'load', 'some_positions', 'subset', 'from_table', 'check_top',
+           'from_array']
 
 # %% ../../nbs/4_data/08_sets.ipynb #e2777ff6
 from collections.abc import Sequence
@@ -196,11 +196,6 @@ def some_positions(count:int, n:int, generator:torch.Generator) -> Tensor: # (mi
     if n >= count: return torch.arange(count)
     return torch.randperm(count, generator=generator)[:n].sort()[0]
 
-def generator_for(x:Tensor, generator:torch.Generator) -> torch.Generator:
-    "A generator on the device of x: the same on the CPU, elsewhere a new one with its seed"
-    if x.device.type == "cpu": return generator
-    return torch.Generator(x.device).manual_seed(generator.initial_seed())
-
 # %% ../../nbs/4_data/08_sets.ipynb #0bab2bcf
 def subset(data:Dataset, n:int, # at most
            seed:int=0) -> Dataset: # in memory
@@ -208,9 +203,9 @@ def subset(data:Dataset, n:int, # at most
     generator = torch.Generator().manual_seed(seed)
     positions = some_positions(len(data), n, generator)
     x = data.take(positions)
-    x = data.draw(x, generator_for(x, generator))
+    if x.device.type != "cpu": generator = torch.Generator(x.device).manual_seed(seed)
     y = None if data.y is None else data.y[positions.to(data.y.device)]
-    return replace(data, x=x, y=y, binarize="threshold")
+    return replace(data, x=data.draw(x, generator), y=y, binarize="threshold")
 
 # %% ../../nbs/4_data/08_sets.ipynb #32ad872f
 def from_table(X, # a DataFrame, a dict of columns or an array (N, columns)
