@@ -37,7 +37,8 @@ def damaged(path:str|Path, why:object) -> ValueError:
     return ValueError(f"{path} is damaged or only half there: {why}; delete it and get it again")
 
 # %% ../../nbs/4_data/01_files.ipynb #39df6b2e
-BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) # of decoders, for damaged files
+# What decoders raise when a file is damaged.
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 @contextmanager
 def undamaged(path:str|Path):
@@ -77,7 +78,8 @@ def held_out(key:Sequence[int]|Tensor, # (N,) numbers that identify the examples
 # %% ../../nbs/4_data/01_files.ipynb #3f932324
 def need_split(split:str, splits:Sequence[str]):
     "`ValueError` unless there is such a split"
-    if split not in splits: raise ValueError(f"split={split!r} needs to be one of {', '.join(map(repr, splits))}")
+    if split not in splits:
+        raise ValueError(f"split={split!r} needs to be one of {', '.join(map(repr, splits))}")
 
 def split_of(key:Sequence[int]|Tensor, # (N,) numbers that identify the examples
              split:str # "train", "test", or "all"

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from paramrel.data.files import (
-    check_md5, damaged, data_root, fetch, missing, need_split, read_idx, read_image, read_npz, split_of, undamaged,
+    check_md5, damaged, data_root, fetch, missing, need_split, read_idx, read_image, read_npz, split_of,
+    undamaged,
 )
 from paramrel.data.streams import (
     ArrayFile, ImageFiles, Packed, Stream, Subset, channels_first, choose, pack_member, readable, top_of,
@@ -141,7 +142,8 @@ def read_cifar10(root:str|Path|None=None, split:str="train", download:bool=False
     return read_part_of_cifar10(parts[0], split)
 
 # %% ../../nbs/4_data/05_images.ipynb #1021d548
-ATTRIBUTES, PARTITION, ALIGNED = "list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba" # CelebA's files
+# CelebA's files, in its folder.
+ATTRIBUTES, PARTITION, ALIGNED = "list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba"
 
 def celeba_folder(root:str|Path|None) -> Path:
     "CelebA's folder; an error when something is not there, or a list not the official one"
@@ -162,7 +164,8 @@ def celeba_split(folder:Path, split:str) -> tuple[np.ndarray, np.ndarray]: # (N,
     files, part = np.loadtxt(folder/PARTITION, dtype=str, ndmin=2).T
     lost = sorted(set(files) - set(os.listdir(folder/ALIGNED)))
     if lost:
-        raise damaged(folder/ALIGNED, f"{len(lost):,} of {len(files):,} images are not there, the first is {lost[0]}")
+        why = f"{len(lost):,} of {len(files):,} images are not there, the first is {lost[0]}"
+        raise damaged(folder/ALIGNED, why)
     mine = part.astype(int) == CELEBA_SPLITS.index(split)
     return files[mine], mine
 
@@ -209,8 +212,9 @@ def files_of_split(base:Path, files:Sequence[Path], split:str) -> list[Path]:
     "The files on one side of a split that is made by `held_out`; `ValueError` when there is none"
     key = [zlib.crc32(p.relative_to(base).as_posix().encode()) for p in files]
     mine = [files[i] for i in split_of(key, split)]
-    if not mine: raise ValueError(f"split={split!r} of {base} is empty: too few images ({len(files)}) to hold a tenth out, "
-                                  "use folders train and test")
+    if not mine:
+        raise ValueError(f"split={split!r} of {base} is empty: too few images ({len(files)}) "
+                         "to hold a tenth out, use folders train and test")
     return mine
 
 # %% ../../nbs/4_data/05_images.ipynb #0e4fbbe1
@@ -239,7 +243,8 @@ def read_shapes3d(root:str|Path|None=None, split:str="train") -> Pictures: # y (
                       "get it from https://storage.googleapis.com/3d-shapes/3dshapes.h5")
     images, values = ArrayFile(path, "images"), np.asarray(ArrayFile(path, "labels").rows())
     if len(images) != len(values): raise damaged(path, f"{len(images)} images and {len(values)} labels")
-    factors = torch.from_numpy(np.stack([np.unique(column, return_inverse=True)[1] for column in values.T], 1))
+    classes = [np.unique(column, return_inverse=True)[1] for column in values.T]
+    factors = torch.from_numpy(np.stack(classes, 1))
     mine = split_of(range(len(images)), split)
     source = path.name
     if len(images) != COUNT: source += f": {len(images):,} of the {COUNT:,} images"
@@ -294,7 +299,8 @@ def read_images_and_labels(path:Path) -> tuple[Tensor, Tensor|None]: # (N, …),
     x = next((key for key in ("images", "x", "imgs", "data", "arr_0") if key in names), None)
     y = next((key for key in ("labels", "y", "targets") if key in names), None)
     if x is None:
-        raise ValueError(f"{path} holds {', '.join(names)}: the images need one of the names images, x, imgs, data, arr_0")
+        raise ValueError(f"{path} holds {', '.join(names)}: "
+                         "the images need one of the names images, x, imgs, data, arr_0")
     v = channels_first(torch.from_numpy(read_npz(path, x)[0]))
     return v, None if y is None else torch.from_numpy(read_npz(path, y)[0])
 

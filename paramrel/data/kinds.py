@@ -36,7 +36,9 @@ def bin_of(v:Tensor, # integers 0…top
            bins:int, # K ≤ V + 1
           ) -> Tensor: # integers 0…K−1
     "k = ⌊vK/(V+1)⌋, the bin of a grey value"
-    if bins > top + 1: raise ValueError(f"bins={bins} needs to be at most {top + 1}, the number of values that the data have")
+    if bins > top + 1:
+        raise ValueError(f"bins={bins} needs to be at most {top + 1}, "
+                         "the number of values that the data have")
     if bins == top + 1: return v
     wide = torch.int32 if top*bins < 2**31 else torch.int64
     return v.to(wide)*bins//(top + 1)
@@ -45,7 +47,8 @@ def bin_of(v:Tensor, # integers 0…top
 def real_values(v:Tensor, kind:str) -> Tensor: # floats
     "Real values as they are; `ValueError` for a kind that needs grey values"
     if kind != "continuous":
-        raise ValueError(f"kind={kind!r} needs integer values, the array holds {v.dtype}: use kind='continuous'")
+        raise ValueError(f"kind={kind!r} needs integer values, the array holds {v.dtype}: "
+                         "use kind='continuous'")
     return v.float()
 
 # %% ../../nbs/4_data/03_kinds.ipynb #f2b15fec

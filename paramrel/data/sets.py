@@ -41,7 +41,7 @@ class Dataset:
     names: tuple[str, ...] = () # of the classes, attributes or factors
     binarize: str = "threshold" # or "dynamic"
     source: str = "" # what was read
-    options: dict = field(default_factory=dict) # further arguments of `load` that decide what the examples are
+    options: dict = field(default_factory=dict) # other arguments of `load` that decide what examples are
     made_for: dict|None = None # a flow of mixed data, where kind and bins do not say it all
 
     def __len__(self) -> int: return len(self.x)
@@ -89,7 +89,8 @@ def find_path(name:str, root:str|Path|None) -> Path:
         raise ValueError(f"data={name!r} needs to be one of {', '.join((*NAMES, *TABLES))}, "
                          "or the path of a folder, .npz or .npy file")
     if path is None:
-        raise missing(name, name, data_root(root), "give the path of a folder of images, of an .npz or .npy file")
+        raise missing(name, name, data_root(root),
+                      "give the path of a folder of images, of an .npz or .npy file")
     return path
 
 def read_own(request:Request) -> Pictures:
@@ -103,7 +104,8 @@ def resized(found:Pictures, size:int) -> Pictures:
     "Images at the size that was asked for; `ValueError` for what is none"
     if isinstance(found.v, (ImageFiles, Scenes)): return found
     if found.top == 0 or len(shape_of(found.v)) != 3:
-        raise ValueError(f"size={size}: {found.source} holds no grey values of images, which alone are resized")
+        raise ValueError(f"size={size}: {found.source} holds no grey values of images, "
+                         "which alone are resized")
     if isinstance(found.v, Tensor): return found._replace(v=resize(found.v, size, found.top), top=255)
     return found._replace(v=Resized(found.v, size, found.top), top=255)
 
@@ -150,10 +152,12 @@ def as_dataset(found:Pictures, name:str, split:str,
 def of_table(name:str, split:str, kind:str|None) -> Dataset:
     "A built-in table, its columns of mixed kinds"
     if kind not in (None, "mixed"):
-        raise ValueError(f"kind={kind!r}: the table {name!r} has columns of mixed kinds, kind needs to be None")
+        raise ValueError(f"kind={kind!r}: the table {name!r} has columns of mixed kinds, "
+                         "kind needs to be None")
     t = load_table(name, split)
     names = tuple(map(str, t.y.unique().tolist()))
-    return Dataset(t.x, t.y, name, "mixed", split, names=names, source="built-in table", made_for=flow_config(t.codec.flow))
+    flow = flow_config(t.codec.flow)
+    return Dataset(t.x, t.y, name, "mixed", split, names=names, source="built-in table", made_for=flow)
 
 # %% ../../nbs/4_data/08_sets.ipynb #8962ee6f
 DEFAULT_KIND = { # name → kind and bins, where the values alone would suggest others
@@ -172,7 +176,7 @@ def load(name:str, # one of NAMES or TABLES, or the path of a folder of images, 
          root:str|Path|None=None, # where files are; None: PARAMREL_DATA, else the cache folder
          split:str="train", # "test"; "valid" or "all" where the set has it
          kind:str|None=None, # one of KIND_NAMES; None: what suits the set
-         bins:int|None=None, # K of "discretized" and "discrete"; None: what suits, else every grey value its own
+         bins:int|None=None, # K; None: what suits the set, else every grey value its own
          binarize:str="threshold", # or "dynamic": drawn anew at every use
          size:int|None=None, # resize to size×size; None: 64 for image files, else as they are
          channels:int=3, # of image files: 1 or 3
@@ -180,11 +184,12 @@ def load(name:str, # one of NAMES or TABLES, or the path of a folder of images, 
          memory:bool|None=None, # whole in memory? None: if it takes no more than a gigabyte
          download:bool=False, # fetch what is missing, where torchvision can
         ) -> Dataset:
-    "A data set by name; `ValueError` for an unknown name or a damaged file, `FileNotFoundError` for files that are not there"
+    "A data set by name; `ValueError` for unknown names and damaged files, `FileNotFoundError` for absent ones"
     if name in TABLES: return of_table(name, split, kind)
     if channels not in (1, 3): raise ValueError(f"channels={channels} needs to be 1 or 3")
     if size is not None and size < 1: raise ValueError(f"size={size} needs to be at least 1")
-    if kind is None and bins is None and binarize == "threshold": kind, bins = DEFAULT_KIND.get(name, (None, None))
+    nothing_asked = kind is None and bins is None and binarize == "threshold"
+    if nothing_asked: kind, bins = DEFAULT_KIND.get(name, (None, None))
     request = Request(name, root, split, size, channels, crop, download)
     data = as_dataset(read_request(request), name, split, kind, bins, binarize, memory)
     data.options = unusual(request)

@@ -101,7 +101,8 @@ def readable(paths:Sequence[Path], read:Callable[[Path], Tensor]) -> list[Path]:
     listed = ", ".join(map(str, bad[:10]))
     if len(bad) > 10: listed += f" and {len(bad) - 10} more"
     if not good: raise ValueError(f"none of {len(bad)} image files can be decoded: {listed}")
-    warnings.warn(f"{len(bad)} of {len(paths)} image files cannot be decoded and are left out: {listed}", stacklevel=2)
+    warnings.warn(f"{len(bad)} of {len(paths)} image files cannot be decoded and are left out: {listed}",
+                  stacklevel=2)
     return good
 
 # %% ../../nbs/4_data/02_streams.ipynb #d8bef8d0
@@ -157,13 +158,15 @@ class ArrayFile:
         return v.permute(0, 3, 1, 2) if self.last else v.reshape(len(v), *self.shape)
 
 # %% ../../nbs/4_data/02_streams.ipynb #22763b1c
-def top_of(v:Tensor|np.ndarray) -> int: # 255 for uint8, 1 for bool, else the largest there is; 0 for real values
+def top_of(v:Tensor|np.ndarray
+          ) -> int: # 255 for uint8, 1 for bool, else the largest there is; 0 for real values
     "Largest grey value V"
     v = np.asarray(v.cpu() if isinstance(v, Tensor) else v)
     if v.dtype == bool: return 1
     if v.dtype == np.uint8: return 255
     if v.dtype.kind == "f": return 0
-    if v.min() < 0: raise ValueError(f"values down to {v.min()}: grey values and classes need to be at least 0")
+    least = v.min()
+    if least < 0: raise ValueError(f"values down to {least}: grey values and classes need to be at least 0")
     return max(1, int(v.max()))
 
 # %% ../../nbs/4_data/02_streams.ipynb #eb5c3a6e
