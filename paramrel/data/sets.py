@@ -184,7 +184,7 @@ def load(name:str, # one of NAMES or TABLES, or the path of a folder of images, 
          memory:bool|None=None, # whole in memory? None: if it takes no more than a gigabyte
          download:bool=False, # fetch what is missing, where torchvision can
         ) -> Dataset:
-    "A data set by name; `ValueError` for unknown names and damaged files, `FileNotFoundError` for absent ones"
+    "A data set by name; `ValueError` for unknown names or damaged files, `FileNotFoundError` for absent ones"
     if name in TABLES: return of_table(name, split, kind)
     if channels not in (1, 3): raise ValueError(f"channels={channels} needs to be 1 or 3")
     if size is not None and size < 1: raise ValueError(f"size={size} needs to be at least 1")
