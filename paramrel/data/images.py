@@ -254,7 +254,7 @@ def read_shapes3d(root:str|Path|None=None, split:str="train") -> Pictures: # y (
 def read_scenes(split:str="train", size:int=64) -> Pictures: # y (N, 6)
     "Our own shapes, drawn when asked for; a tenth held out"
     mine = split_of(range(COUNT), split)
-    return Pictures(Scenes(mine, size), factors_of(mine), tuple(FACTORS), "drawn by paramrel.shapes")
+    return Pictures(Scenes(mine, size), factors_of(mine), tuple(FACTORS), "drawn by paramrel.data.scenes")
 
 # %% ../../nbs/4_data/05_images.ipynb #4855b0ed
 class Sprites(NamedTuple):
