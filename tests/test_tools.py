@@ -234,6 +234,21 @@ def test_a_function_appears_once_and_its_source_is_folded(tmp_path):
     assert title == "Flows" and "<details" in markdown and "#|" not in markdown
 
 
+def test_the_website_is_processed_rendered_and_put_in_place(tmp_path, monkeypatch):
+    written(tmp_path / "nbs", index=notebook(("md", "# Home")), symbols=notebook(("md", "# Symbols")))
+    (tmp_path / "settings.ini").write_text((root / "settings.ini").read_text(encoding="utf-8"), encoding="utf-8")
+    quarto = tmp_path / "bin/quarto"
+    quarto.parent.mkdir()
+    quarto.write_text("#!/bin/sh\nmkdir _docs && ls > _docs/seen && cat nbdev.yml >> _docs/seen\n")
+    quarto.chmod(0o755)
+    monkeypatch.setenv("PATH", str(quarto.parent), prepend=":")
+    monkeypatch.setattr(website, "root", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["website.py"])
+    website.main()
+    seen = (tmp_path / "_docs/seen").read_text(encoding="utf-8")
+    assert "index.ipynb\n" in seen and "symbols.ipynb\n" in seen and "output-dir: _docs\n" in seen
+
+
 def test_a_failing_cell_is_named(tmp_path):
     problem, nb = processed(tmp_path, ("md", "# Flows"), ("code", "#| export\nx = 1/0"))
     assert problem == "the documentation run fails: cell c1: ZeroDivisionError: division by zero"
