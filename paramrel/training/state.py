@@ -24,12 +24,12 @@ class Trainable(Protocol):
     "What training asks of a model, beside being an `nn.Module`"
     shape: tuple[int, ...] # of an example, without batch
     device: torch.device # where the weights are
-    losses: type # the named tuple that `loss` returns: scalars, one of them `total`; training logs its fields
+    losses: type # the named tuple that `loss` returns, `total` among its fields; they are logged by name
     networks: Sequence[nn.Module] # the parts worth compiling and recomputing
 
     def loss(self, x:Tensor, # (B/W, *shape) data of this part of the batch
              generator:Noise, # of the step, on x's device
-             gather:Callable[[Tensor], Tensor]|None, # rows of this part → of the whole batch; None: there is one part
+             gather:Callable[[Tensor], Tensor]|None, # rows of this part → of the whole batch; None: no parts
             ) -> NamedTuple: ...
 
     def check(self, x:Tensor) -> Tensor: ... # `ValueError` unless x is data of this model
@@ -67,6 +67,7 @@ def is_good(losses:Tensor, # (F,) the fields of a step's loss
     limit = math.inf if explode is None else explode
     return norm.isfinite() & losses.isfinite().all() & (norm <= limit)
 
+# %% ../../nbs/5_training/03_state.ipynb #ff196bab
 def count_bad(bad:Tensor, # (3,) how many bad steps, the last of them, and how many in a row up to now
               good:Tensor, step:int) -> Tensor: # (3,)
     "The same after one more step"
@@ -94,21 +95,19 @@ class TrainState:
     "Model, its moving average and AdamW, as one thing that can take a step and be saved"
 
     def __init__(self, model:Trainable, config:TrainConfig,
-                 examples:int, # of the data set
-                ):
+                 examples:int): # of the data set
         self.model, self.config, self.examples = model, config, examples
         self.total, self.step = total_steps(config, examples), 0
         self.params = dict(model.named_parameters())
         self.ema = {name: p.detach().clone() for name, p in self.params.items()}
         self.opt = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay,
                                      betas=(.9, .99), fused=True)
-        # since the last line of the log: sums of the losses' fields and of the norm, and how many good steps
+        # since the log's last line: sums of the losses' fields and of the norm, and how many good steps
         self.sums = torch.zeros(len(model.losses._fields) + 2, device=model.device)
         self.bad = torch.tensor([0, -1, 0], device=model.device) # see `count_bad`
         self.line:dict|None = None # the log's last
 
-    def update(self, losses:Tensor # (F,) the fields of this step's loss
-              ):
+    def update(self, losses:Tensor): # (F,) the fields of this step's loss
         "One AdamW step from the gradients at hand, unless they are bad, and the average after it"
         params = list(self.params.values())
         norm = nn.utils.clip_grad_norm_(params, self.config.clip or math.inf)
@@ -144,8 +143,7 @@ class TrainState:
         copy_into(self.params, {name: saved[f"model.{name}"] for name in self.params})
         copy_into(self.ema, {name: saved[f"ema.{name}"] for name in self.ema})
         for name, p in self.params.items(): self.opt.state[p] = restored_moments(p, name, saved)
-        self.sums, self.bad = saved["log.tally"].to(self.sums), saved["log.bad"].to(self.bad)
-        self.step = step
+        self.sums, self.bad, self.step = saved["log.tally"].to(self.sums), saved["log.bad"].to(self.bad), step
 
     @contextmanager
     def averaged(self) -> Iterator[Trainable]:
