@@ -51,7 +51,7 @@ def as_held(v:np.ndarray, # (N,) floats
 class Real:
     "A column of numbers, standardised"
     name: str
-    dtype: Any # of the values, restored by `decode`; integers are rounded and clipped to its range
+    dtype: Any # of the values, restored by decoding; integers are rounded and clipped to its range
     mean: float # of the training rows, in the table's units
     scale: float # their standard deviation, in the table's units; 0 for a constant
     classes = None # numbers have none
@@ -98,7 +98,8 @@ def distinct(name:str, # of the column
     try: return sorted(set(values), key=lambda u: (type(u).__name__, u))
     except TypeError:
         types = " and ".join(sorted({type(u).__name__ for u in values}))
-        raise ValueError(f"column {name!r} has values of type {types}, needs categories: hashable and ordered") from None
+        raise ValueError(f"column {name!r} has values of type {types}, "
+                         "needs categories: hashable and ordered") from None
 
 # %% ../../nbs/4_data/06_codec.ipynb #a971b60e
 def first_names(names:Iterable, # of columns or levels
@@ -113,7 +114,7 @@ def first_names(names:Iterable, # of columns or levels
 class Category:
     "A column of names, numbered in sorted order"
     name: str
-    dtype: Any # of the values, restored by `decode`
+    dtype: Any # of the values, restored by decoding
     levels: list # the names, sorted
 
     @classmethod
@@ -136,7 +137,7 @@ class Category:
 
     def encode(self, v:np.ndarray # (N,) objects
               ) -> np.ndarray: # (N,) floats, NaN where missing
-        "Numbers of the levels; `ValueError` for one that was not there in `fit`"
+        "Numbers of the levels; `ValueError` for one that was not seen in fit"
         number = {u: float(i) for i, u in enumerate(self.levels)}
         given = distinct(self.name, [u for u in v.tolist() if not is_missing(u)])
         unknown = [u for u in given if u not in number]
@@ -166,7 +167,8 @@ def one_column(name:str,
     "What a column holds, by its dtype"
     kind = getattr(v.dtype, "kind", "O") # of NumPy's and pandas' own dtypes
     if kind in "mMc": raise ValueError(f"column {name!r} has dtype {v.dtype}, needs numbers or categories")
-    if str(v.dtype).startswith("Sparse"): raise ValueError(f"column {name!r} has dtype {v.dtype}, needs a dense one")
+    if str(v.dtype).startswith("Sparse"):
+        raise ValueError(f"column {name!r} has dtype {v.dtype}, needs a dense one")
     if kind not in "fiu" or str(v.dtype) == "category":
         return Column(name, np.asarray(v, dtype=object), v.dtype, real=False)
     if hasattr(v, "to_numpy"): floats = v.to_numpy(dtype=np.float64, na_value=math.nan)
@@ -232,7 +234,7 @@ def need_values(c:Column,
 def matched(given:list[Column], # of other rows
             fitted:list, # Real and Category
             missing:bool=False, # may values be missing?
-           ) -> list[Column]: # in the order of `fitted`
+           ) -> list[Column]: # in the order of the fitted ones
     "Columns by name; `ValueError` for other names, or numbers where categories were and the reverse"
     given, names = {c.name: c for c in given}, [c.name for c in fitted]
     if set(given) != set(names):
@@ -291,7 +293,8 @@ class TableCodec:
         "Learn scales and levels; `ValueError` where something is missing"
         columns = [need_values(c) for c in columns_of(X)]
         self.columns = [(Real if c.real else Category).fit(c.name, c.values, c.dtype) for c in columns]
-        self.order = sorted(range(len(columns)), key=lambda i: self.columns[i].classes or 0) # columns of the tensor
+        classes = self.classes
+        self.order = sorted(range(len(columns)), key=lambda i: classes[i] or 0) # of the tensor's columns
         self.container = container_of(X)
         return self
 
@@ -310,7 +313,7 @@ class TableCodec:
         "The flow of such rows"
         return MixedFlow(*blocks_of([self.columns[i] for i in self.order], self.sigma1))
 
-    def encode(self, X:Any, # as for `fit`
+    def encode(self, X:Any, # as for `TableCodec.fit`
                missing:bool=False, # may values be missing?
                dtype:torch.dtype=torch.float32, # float64 keeps apart what float32 would round together
               ) -> Tensor: # (N, D), columns in the flow's order, NaN where a value is missing
@@ -321,7 +324,7 @@ class TableCodec:
         return torch.tensor(np.stack(encoded, 1), dtype=dtype)
 
     def decode(self, x:Tensor # (N, D)
-              ) -> Any: # array, dictionary or DataFrame, as given to `fit`
+              ) -> Any: # array, dictionary or DataFrame, as given to `TableCodec.fit`
         "Rows in the table's own form"
         x = x.detach().cpu().numpy()
         values = {i: self.columns[i].decode(x[:, j]) for j, i in enumerate(self.order)}

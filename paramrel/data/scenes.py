@@ -249,7 +249,8 @@ def render(index:Tensor|Sequence[int], # (B,) numbers of pictures
     index = torch.as_tensor(index)
     hues = hue_to_rgb(torch.arange(10)/10)  # (10, 3)
     colour = hues[factors_of(index)[:, :3]][..., None, None]  # (B, 3 parts, 3 channels, 1, 1)
-    maps = torch.stack([scene_maps(i, size) for i in (index % SCENES).tolist()])[:, :, None]  # (B, 4, 1, size, size)
+    maps = torch.stack([scene_maps(i, size) for i in (index % SCENES).tolist()])  # (B, 4, size, size)
+    maps = maps[:, :, None]  # the same for all channels
     image = torch.addcmul(maps[:, 3], maps[:, 0], colour[:, 0])  # (B, 3, size, size)
     for part in (1, 2): image.addcmul_(maps[:, part], colour[:, part])
     return image.clamp_max_(255).round_().byte()
