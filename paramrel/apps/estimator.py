@@ -101,9 +101,9 @@ class ParamReLTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         X, seed = self._rows(X, reset=True), int(check_random_state(self.random_state).randint(2**31 - 1))
         codec = TableCodec(p["sigma1"]).fit(X); x = codec.encode(X)
         if len(x) < 2: raise ValueError(f"X has {len(x)} sample, needs at least 2")
-        config = TrainConfig(steps=p["max_iter"], batch_size=min(p["batch_size"], len(x)), lr=p["learning_rate"], warmup=min(100, p["max_iter"]//5), ema=.99, gamma=p["gamma"], lam=p["lam"], seed=seed)
+        config = TrainConfig(steps=p["max_iter"], batch_size=min(p["batch_size"], len(x)), lr=p["learning_rate"], warmup=min(100, p["max_iter"]//5), ema=.99, seed=seed)
         with borrowed(seed):
-            model = ParamReL(codec.flow, x.shape[1:], p["n_components"], p["channels"], dropout=p["dropout"], reads=p["reads"])
+            model = ParamReL(codec.flow, x.shape[1:], p["n_components"], p["channels"], dropout=p["dropout"], reads=p["reads"], gamma=p["gamma"], lam=p["lam"])
             log = fit(model, x, config, progress=bool(self.verbose)); model.cpu()
             if model.reads != "self": fit_latent_flow(model, x, steps=2*p["max_iter"], seed=seed)
         self.codec_, self.model_, self.n_iter_, self._n_features_out = codec, model.double().eval(), p["max_iter"], p["n_components"]

@@ -15,10 +15,8 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..channel.flows import DiscreteFlow
 from ..models.paramrel import ParamReL
 
 # %% ../../nbs/7_apps/01_figures.ipynb #36a4b922
@@ -163,13 +161,13 @@ def save_html(path:str|Path, frames:list[Tensor], # each (N, C, H, W)
 def as_picture(model:ParamReL, x:Tensor) -> Tensor: # (N, C, H, W), as `visuals` takes it
     "Data of any image kind as a picture"
     if len(model.shape) != 3: raise ValueError(f"the model's data have shape {model.shape}: only images (C, H, W) can be drawn, use encode")
-    return x.float()*(2/(model.flow.K - 1)) - 1 if isinstance(model.flow, DiscreteFlow) else x
+    return model.flow.picture(x)
 
 def as_expected(model:ParamReL, e:Tensor, # (N, …) expectations of e(x), see `tasks.watch`
                ) -> Tensor: # (N, C, H, W) in [−1, 1]
     "An expectation as a picture: grey where the belief is undecided"
     if len(model.shape) != 3: raise ValueError(f"the model's data have shape {model.shape}: only images (C, H, W) can be drawn")
-    return e @ torch.linspace(-1, 1, model.flow.K).to(e) if isinstance(model.flow, DiscreteFlow) else e
+    return model.flow.picture_of_mean(e)
 
 # %% ../../nbs/7_apps/01_figures.ipynb #74ac1762
 def plot_flows(pictures:dict, # title → FlowPicture of `paths.flow_picture`

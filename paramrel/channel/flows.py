@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..settings import SIGMA1
 from ..checks import can_look, check_range, need_float, need_shape
 from ..noise import Noise, normal_like
 from .schedules import ExponentialSchedule, QuadraticSchedule
@@ -56,6 +57,9 @@ class EventShapes:
 class BayesianFlow(EventShapes):
     "The Gaussian channel: evidence η_t ~ N(β(t) e(x), β(t) I) about data x, Eq. 8"
     schedule = None # β(t), set by each kind
+    kind = "" # "binary", "discretized", "discrete", "continuous" or "mixed"
+    bins = None # K, number of bins or classes, where the kind has them
+    width = None # standard deviation through which a δ output is seen at the end, data units
 
     def validate(self, x:Tensor) -> Tensor: # x itself
         "`ValueError` unless x is data of this kind; values are looked at on the CPU only"
@@ -83,6 +87,39 @@ class BayesianFlow(EventShapes):
         "A draw from the flow distribution p_F(η | x; t), Eq. 8: one message of accuracy β(t)"
         e = self.embed(self.validate(x))
         return self.message(e, self.schedule.beta(t), generator)
+
+    def distance(self, a:Tensor, b:Tensor # (N, *event) data
+                ) -> Tensor: # (N, *event)
+        "How unlike each variable is: 0 or 1 for classes, the absolute difference for real values"
+        return (a - b).abs() if a.is_floating_point() else (a != b).float()
+
+    def mask(self, known:Tensor # (B, *event) bool
+            ) -> Tensor: # shaped like evidence
+        "A mask of variables as a mask of their evidence"
+        return known[..., None].expand(*known.shape, self.inputs) if self.inputs > 1 else known
+
+    def variable(self, η:Tensor, # (B, …) evidence, or embedded data: same shape
+                 i:int, # which variable, along the flattened event
+                ) -> tuple["BayesianFlow", Tensor]: # its flow, and its evidence (B,) or (B, K)
+        "The evidence of one variable, with the flow it belongs to"
+        n = η[0].numel()//self.inputs
+        if not 0 <= i < n: raise ValueError(f"variable={i} needs to lie in 0…{n - 1}")
+        return self, η.reshape(len(η), n, self.inputs)[:, i].squeeze(-1)
+
+    def expected(self, η:Tensor, # (B, …) evidence
+                 t:Tensor|float) -> Tensor: # (B, …)
+        "E[e(x)] under the input distribution p_I(x | θ)"
+        return self.inputs_of(self.params(η, t))
+
+    def picture(self, x:Tensor # (N, *event) data
+               ) -> Tensor: # (N, *event): integers are bits, floats lie in [−1, 1]
+        "Data as grey values"
+        return x
+
+    def picture_of_mean(self, e:Tensor # (N, …) expectations of e(x)
+                       ) -> Tensor: # (N, *event) in [−1, 1]
+        "An expectation as grey values: grey where the belief is undecided"
+        return e
 
 # %% ../../nbs/1_channel/04_flows.ipynb #4ce3da35
 PREDICTIONS = ("v", "noise", "x")
@@ -131,9 +168,15 @@ class _RealFlow(BayesianFlow):
 # %% ../../nbs/1_channel/04_flows.ipynb #03c375f3
 class ContinuousFlow(_RealFlow):
     "Real data: e(x) = x, output δ(x − x̂)"
+    kind = "continuous"
+
+    @property
+    def width(self) -> float:
+        "σ₁, the noise that is left at the end"
+        return self.sigma1
 
     def __init__(self,
-                 sigma1:float=1e-3, # noise left at t=1, in data units
+                 sigma1:float=SIGMA1, # noise left at t=1, in data units
                  prediction:str="v", # "v", "noise" (Eq. 10) or "x"
                  bound:float|None=1., # data lie in [−bound, bound]; None: any real number
                  clip:bool|None=None, # clip x̂ to the bound? None: only for "noise", which needs it
@@ -207,6 +250,7 @@ class _FiniteFlow(BayesianFlow):
 # %% ../../nbs/1_channel/04_flows.ipynb #14ff49c1
 class DiscreteFlow(_FiniteFlow):
     "Classes 0…K−1: e(x) one-hot, output categorical. β(t) = K β₁ t²"
+    kind = "discrete"
 
     def __init__(self,
                  K:int, # number of classes, ≥ 2
@@ -215,7 +259,7 @@ class DiscreteFlow(_FiniteFlow):
         if not (isinstance(K, int) and K >= 2): raise ValueError(f"K={K!r} needs to be an integer ≥ 2: the number of classes")
         if not 0 < beta1 < math.inf: raise ValueError(f"beta1={beta1} needs to be positive and finite")
         self.K, self.beta1, self.schedule = K, beta1, QuadraticSchedule(K*beta1)
-        self.inputs = self.outputs = K
+        self.inputs = self.outputs = self.bins = K
 
     def validate(self, x:Tensor) -> Tensor:
         "`ValueError` unless x holds integers in 0…K−1"
@@ -253,6 +297,19 @@ class DiscreteFlow(_FiniteFlow):
         "‖e‖² over the classes"
         return e.square().sum(-1, keepdim=True)
 
+    def expected(self, η:Tensor, t=None) -> Tensor: # (B, *event, K)
+        "E[one-hot] = θ"
+        return self.params(η, t)
+
+    def picture(self, x:Tensor) -> Tensor: # (N, *event) in [−1, 1]
+        "Classes as grey values, 0 black and K−1 white"
+        return x.float()*(2/(self.K - 1)) - 1
+
+    def picture_of_mean(self, e:Tensor # (N, *event, K) probabilities
+                       ) -> Tensor: # (N, *event) in [−1, 1]
+        "The mean of the classes' grey values"
+        return e @ torch.linspace(-1, 1, self.K).to(e)
+
     def kl_rate(self, x:Tensor, p:Output, t:Tensor) -> Tensor: # (B,)
         "½β′‖e(x) − ê‖² = ½β′(1 − 2p_x + Σp²): no one-hot tensor"
         P = p.mean
@@ -263,6 +320,7 @@ class DiscreteFlow(_FiniteFlow):
 # %% ../../nbs/1_channel/04_flows.ipynb #0ac2d7e2
 class BinaryFlow(_FiniteFlow):
     "Bits: e(x) = ±1, output Bernoulli. β(t) = β₁ t². The discrete channel with K=2 seen through (η₁ − η₀)/2"
+    kind = "binary"
 
     def __init__(self,
                  beta1:float, # accuracy at t=1; published: 9 for binarized 28×28 images
@@ -306,11 +364,11 @@ class BinaryFlow(_FiniteFlow):
 # %% ../../nbs/1_channel/04_flows.ipynb #c28d68ae
 class DiscretizedFlow(_RealFlow, _FiniteFlow):
     "One of K bins of [−1, 1]: e(x) the bin's centre, output a normal cut into bins"
-    outputs = 2
+    kind, outputs = "discretized", 2
 
     def __init__(self,
                  bins:int, # K ≥ 2
-                 sigma1:float=1e-3, # noise left at t=1; published: √1e-3 for 16 bins
+                 sigma1:float=SIGMA1, # noise left at t=1; published: √1e-3 for 16 bins
                  prediction:str="v", # "v", "noise" (Eq. 10) or "x"
                  clip:bool|None=None, # clip the normal's mean to [−1, 1]? None: only for "noise", which needs it
                 ):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_range
-from ..noise import Noise, Part, uniform_like
+from ..noise import Noise, Share, uniform_like
 from .distributions import Output
 from .flows import BayesianFlow
 
@@ -46,7 +46,7 @@ def stratified_times(n:int, # examples
                     ) -> Tensor: # (n,) increasing, each uniform in its own n-th of [0, 1)
     "Low-discrepancy times: t_i = (i + u_i)/n"
     i, u, whole = torch.arange(n, device=device), uniform_like(torch.empty(n, device=device), generator), n
-    if isinstance(generator, Part): i, whole = generator.index + generator.parts*i, n*generator.parts
+    if isinstance(generator, Share): i, whole = generator.index + generator.parts*i, n*generator.parts
     return ((i + u)/whole).clamp_max(1 - 1e-7)
 
 # %% ../../nbs/1_channel/06_losses.ipynb #4f59704c

@@ -80,6 +80,12 @@ class MixedOutput(Output):
 # %% ../../nbs/1_channel/05_mixed.ipynb #592c73bb
 class MixedFlow(BayesianFlow):
     "Records of mixed type: blocks of columns, each with its own flow"
+    kind = "mixed"
+
+    @property
+    def width(self) -> float|None:
+        "That of the first block with δ outputs"
+        return next((f.width for f in self.flows if f.width is not None), None)
 
     def __init__(self,
                  *blocks:tuple[BayesianFlow, int], # (flow, number of columns), in the order of the columns
@@ -142,6 +148,25 @@ class MixedFlow(BayesianFlow):
         need_shape(h, (len(η), sum(self.heights)), "MixedFlow")
         hs = [b.reshape(len(b), *f.output_shape((n,))) for f, n, b in zip(self.flows, self.columns, h.split(self.heights, 1))]
         return MixedOutput([f.output(a, b, t) for f, a, b in zip(self.flows, hs, self._blocks(η))], self.columns)
+
+    def distance(self, a:Tensor, b:Tensor) -> Tensor: # (N, D)
+        "How unlike each column is, block by block"
+        return torch.cat([f.distance(p, q) for f, p, q in zip(self.flows, self.split(a), self.split(b))], 1)
+
+    def mask(self, known:Tensor # (B, D) bool
+            ) -> Tensor: # (B, E)
+        "A mask of columns as a mask of their evidence"
+        return torch.cat([f.mask(k).flatten(1) for f, k in zip(self.flows, known.split(self.columns, 1))], 1)
+
+    def variable(self, η:Tensor, # (B, E) evidence
+                 i:int, # which column
+                ) -> tuple[BayesianFlow, Tensor]: # its flow, and its evidence (B,) or (B, K)
+        "The evidence of one column, with the flow of its block"
+        first = 0
+        for f, n, b in zip(self.flows, self.columns, η.split(self.widths, 1)):
+            if first <= i < first + n: return f.variable(b, i - first)
+            first += n
+        raise ValueError(f"variable={i} needs to lie in 0…{first - 1}")
 
     def step_kl(self, x:Tensor, p:MixedOutput, α:Tensor, # (E,) or (B, E)
                 generator=None) -> Tensor: # (B,) nats

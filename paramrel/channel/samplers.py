@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .distributions import Output
 from .flows import BayesianFlow
-from .mixed import MixedFlow
 
 # %% ../../nbs/1_channel/08_samplers.ipynb #506f2c76
 GRIDS = ("uniform", "square", "r", "log-r")
@@ -30,8 +29,8 @@ def time_grid(steps:int, # n ≥ 1
     τ = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     if kind == "uniform": return τ
     if kind == "square": return τ**2
-    if flow is None or isinstance(flow, MixedFlow): raise ValueError(f"kind={kind!r} needs a flow of one kind: its schedule places the points")
-    r1 = flow.schedule.beta(1.).sqrt()
+    r1 = None if flow is None else flow.schedule.beta(1.).sqrt()
+    if r1 is None or r1.dim(): raise ValueError(f"kind={kind!r} needs a flow of one kind: its schedule places the points")
     r = τ*r1 if kind == "r" else torch.cat([τ[:1], (steps*r1)**torch.linspace(0, 1, steps, dtype=torch.float64)/steps])
     t = flow.schedule.time(r**2)
     t[0], t[-1] = 0, 1  # exactly

@@ -50,7 +50,7 @@ def floors(model:ParamReL, x_train:Tensor, x:Tensor, y:Tensor, # training data; 
     flat = lambda v: v.flatten(1).float().cpu().numpy()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        untrained = ParamReL(**model._hub_mixin_config | {"flow": model.flow}).eval().to(x.device)
+        untrained = ParamReL.from_config(model.config() | {"latent_flow": False}).eval().to(x.device)
     d = min(model.latent_dim, flat(x).shape[1], len(x_train))
     pca = PCA(d, random_state=0).fit(flat(x_train))
     return {"pca": probe(pca.transform(flat(x)), y), "random_encoder": probe(untrained.encode(x).cpu(), y), "pixels": probe(flat(x), y)}

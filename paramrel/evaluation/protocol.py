@@ -9,7 +9,6 @@ __all__ = ['PROTOCOL', 'judge', 'quick_look', 'seen_as', 'measured']
 import torch
 
 from ..settings import EARLY
-from ..channel.flows import ContinuousFlow
 from ..models.paramrel import ParamReL
 from ..data.sets import Dataset, subset
 from .estimates import plain
@@ -40,8 +39,7 @@ def quick_look(model:ParamReL, test:Dataset, seed:int, n:int=512) -> dict[str, f
 # %% ../../nbs/6_evaluation/06_protocol.ipynb #03bc29bb
 def seen_as(model:ParamReL) -> dict:
     "How a δ output is judged at the end: as a Gaussian of the flow's last noise"
-    widths = [f.sigma1 for f in getattr(model.flow, "flows", (model.flow,)) if isinstance(f, ContinuousFlow)]
-    return {"width": widths[0]} if widths else {}
+    return {} if model.flow.width is None else {"width": model.flow.width}
 
 # %% ../../nbs/6_evaluation/06_protocol.ipynb #5bdfb4b4
 PROTOCOL = {

@@ -16,9 +16,7 @@ from ..channel.distributions import Output
 from ..channel.flows import BayesianFlow
 from ..networks.blocks import Dropout
 from ..networks.unet import from_channels, to_channels
-from ..networks.pairs import network_pair
-from .encoder import Latent, READS, SelfEncoder
-from .latents import LatentFlow
+from .encoder import READS, Latent, SelfEncoder
 
 # %% ../../nbs/3_models/04_flow_autoencoder.ipynb #305398b2
 class FlowAutoencoder(nn.Module):
@@ -27,26 +25,16 @@ class FlowAutoencoder(nn.Module):
     def __init__(self,
                  flow:BayesianFlow, # kind of the data
                  shape:tuple[int, ...], # of an example, without batch
-                 latent_dim:int=32, # d, size of z
-                 channels:int=32, # of the U-Net at full resolution (a quarter of the width of MLP and Transformer)
-                 mult:tuple[int, ...]=(1, 2, 4), # channel multipliers of the U-Net's levels
-                 blocks:int=1, # residual blocks per level
-                 dropout:float=0.,
+                 latent_dim:int, # d, size of z
+                 encoder:nn.Module, # (θ, s) → (B, 2d)
+                 decoder:nn.Module, # (θ, t, z) → h, what the flow's output distribution is made of
                  reads:str="ahead", # when the encoder reads: "self", "data", "ahead" or "blend"
                  deterministic:bool=False, # z = μ, no variance
-                 nested:bool=False, # Eq. 12 as printed (U-Net and MLP)
-                 latent_flow:bool=False, # holds a fitted prior of its latents, see `tasks.fit_latent_flow`
                 ):
         super().__init__()
         if reads not in READS: raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")
-        for name, v in {"latent_dim": latent_dim, "channels": channels, "blocks": blocks}.items():
-            if v < 1: raise ValueError(f"{name}={v} needs to be at least 1")
-        if not mult or min(mult) < 1: raise ValueError(f"mult={tuple(mult)} needs a factor of at least 1 for each level")
-        if any(n < 1 for n in shape): raise ValueError(f"shape={tuple(shape)} needs positive numbers")
         self.flow, self.shape, self.latent_dim, self.reads = flow, tuple(shape), latent_dim, reads
-        enc, self.decoder = network_pair(flow, self.shape, latent_dim, channels, tuple(mult), blocks, dropout, nested)
-        self.encoder = SelfEncoder(enc, deterministic)
-        self.latent_prior = LatentFlow(latent_dim) if latent_flow else None
+        self.decoder, self.encoder = decoder, SelfEncoder(encoder, deterministic)
         self.drops = tuple(m for m in self.modules() if isinstance(m, Dropout) and m.p)
 
     @property
@@ -64,13 +52,23 @@ class FlowAutoencoder(nn.Module):
         "Precision of the weights"
         return next(self.parameters()).dtype
 
+    @property
+    def networks(self) -> tuple[nn.Module, nn.Module]:
+        "Encoder and decoder networks: what training may compile, or let recompute"
+        return self.encoder.net, self.decoder
+
     def check(self, x:Tensor) -> Tensor: # x itself
         "`ValueError` unless x is a batch of this model's data"
-        if not isinstance(x, Tensor): raise ValueError(f"x is a {type(x).__name__}, the model needs a tensor (B, {', '.join(map(str, self.shape))})")
-        if tuple(x.shape[1:]) != self.shape or not len(x): raise ValueError(f"x has shape {tuple(x.shape)}, the model needs (B, {', '.join(map(str, self.shape))})")
+        needs = f"(B, {', '.join(map(str, self.shape))})"
+        if not isinstance(x, Tensor): raise ValueError(f"x is a {type(x).__name__}, the model needs a tensor {needs}")
+        if tuple(x.shape[1:]) != self.shape or not len(x):
+            raise ValueError(f"x has shape {tuple(x.shape)}, the model needs {needs}")
         return self.flow.validate(x)
 
-    def _see(self, η:Tensor, t:Tensor) -> Tensor: # what networks see of the evidence, laid out for them
+    def seen(self, η:Tensor, # (B, …) evidence
+             t:Tensor, # (B,) its times
+            ) -> Tensor: # (B, C, H, W), (B, L, K) or (B, D)
+        "What the networks see of the evidence, laid out for them"
         θ = self.flow.inputs_of(self.flow.params(η, t)).to(self.dtype)
         if len(self.shape) == 3: return to_channels(θ)
         return θ if θ.dim() == 3 else θ.flatten(1)
@@ -79,17 +77,17 @@ class FlowAutoencoder(nn.Module):
              s:Tensor, # (B,) its times
             ) -> Latent:
         "Self-encoder q(z | θ_s, s)"
-        return self.encoder(self._see(η, s), self.flow.schedule.base_time(s))
+        return self.encoder(self.seen(η, s), self.flow.schedule.base_time(s))
 
     def decode(self, η:Tensor, # (B, …) evidence
                t:Tensor, # (B,)
                z:Tensor, # (B, d)
               ) -> Output:
         "Output distribution p_O(x | ψ(θ_t, z), t)"
-        h = self.decoder(self._see(η, t), self.flow.schedule.base_time(t), z.to(self.dtype)).to(η.dtype)
-        out = self.flow.output_shape(self.shape)
-        if len(self.shape) == 3: h = from_channels(h, math.prod(out)//self.dims)
-        return self.flow.output(h.reshape(len(h), *out), η, t)
+        h = self.decoder(self.seen(η, t), self.flow.schedule.base_time(t), z.to(self.dtype)).to(η.dtype)
+        shape = self.flow.output_shape(self.shape)
+        if len(self.shape) == 3: h = from_channels(h, math.prod(shape)//self.dims)
+        return self.flow.output(h.reshape(len(h), *shape), η, t)
 
 # %% ../../nbs/3_models/04_flow_autoencoder.ipynb #fe666f0b
 @contextlib.contextmanager

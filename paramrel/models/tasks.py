@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..channel.flows import DiscreteFlow
 from ..channel.samplers import ancestral, invert, ode, reverse, time_grid
 from ..channel.paths import FlowPicture, flow_picture
 from ..channel.filling import Filled, particle_filter
@@ -144,8 +143,7 @@ def watch(model:ParamReL, n:int=8, z:str|Tensor="self", # as for `sample`
     keep = set(torch.linspace(0, steps, frames).round().long().tolist())
     def look(i, η, p):
         if i not in keep: return
-        θ = model.flow.params(η, times[i].item())
-        seen.append((times[i], θ if isinstance(model.flow, DiscreteFlow) else model.flow.inputs_of(θ), p.mean))
+        seen.append((times[i], model.flow.expected(η, times[i].item()), p.mean))
     x = model.sample(n, z, steps, generator, look, sampler)
     t, received, guess = zip(*seen)
     return Watched(torch.stack(t), torch.stack(received, 1), torch.stack(guess, 1), x)
@@ -186,5 +184,4 @@ def fit_latent_flow(model:ParamReL, # gains a `latent_prior`
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of the prior's weights
         model.latent_prior = LatentFlow(model.latent_dim).to(model.device)
-    model._hub_mixin_config["latent_flow"] = True
     return fit_latents(model.latent_prior, torch.cat([model.encode(b) for b in x.split(512)]), steps, seed=seed)

@@ -24,7 +24,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ..settings import TrainConfig, validate
-from ..noise import Part
+from ..noise import Share
 from ..networks.blocks import recompute_blocks
 from ..models.paramrel import ParamReL
 from ..data.sets import Dataset
@@ -50,10 +50,10 @@ def train_step(state:TrainState, batch:Tensor, # (B/W, *shape) of this process
     A, sums = c.accumulate, 0.
     for m in range(A):
         g = step_generator(c.seed, state.step, batch.device)
-        if W*A > 1: g = Part(g, rank + W*m, W*A)
+        if W*A > 1: g = Share(g, rank + W*m, W*A)
         with nullcontext() if m == A - 1 else accelerator.no_sync(module):
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=c.precision == "bf16"):
-                loss = module(data.draw(batch[m::A], g), c.gamma, c.lam, generator=g, gather=gather_rows if W > 1 else None, mmd_groups=c.mmd_groups)
+                loss = module(data.draw(batch[m::A], g), g, gather_rows if W > 1 else None)
             accelerator.backward(loss.total/A)
         sums = sums + torch.stack([v.detach() for v in loss])/A
     state.update(accelerator.reduce(sums, "mean"))
@@ -80,7 +80,7 @@ def signals() -> Iterator[list[int]]: # the signals that came
 @contextmanager
 def tuned(model:ParamReL, config:TrainConfig) -> Iterator[None]:
     "The networks as the configuration wants them, for as long as the block lasts"
-    nets = (model.encoder.net, model.decoder)
+    nets = model.networks
     for net in nets: recompute_blocks(net, config.recompute)
     if config.channels_last: model.to(memory_format=torch.channels_last)
     if config.compile:
@@ -99,7 +99,7 @@ def peak_megabytes(device:torch.device) -> float:
 def log_line(state:TrainState, images_per_second:float) -> dict:
     "One line of the log, from the sums since the last"
     *sums, count = state.tally.tolist(); state.tally.zero_()
-    means = {k: v/count if count else None for k, v in zip(("flow", "kl", "mmd", "total", "grad_norm"), sums)}
+    means = {k: v/count if count else None for k, v in zip((*state.model.losses._fields, "grad_norm"), sums)}
     return {"step": state.step, **means, "lr": learning_rate(state.step - 1, state.total, state.config), "bad_steps": int(state.bad[0]),
             "images_per_second": round(images_per_second, 1), "peak_mb": round(peak_megabytes(state.tally.device), 1)}
 
@@ -119,7 +119,7 @@ LOOKS = ("log_every", "save_every", "keep", "eval_every", "sample_every", "worke
 
 def description(model:ParamReL) -> dict: # JSON-able
     "What decides a model, but for its weights"
-    return json.loads(json.dumps({k: v for k, v in model._hub_mixin_config.items() if k != "latent_flow"}))
+    return json.loads(json.dumps({k: v for k, v in model.config().items() if k != "latent_flow"}))
 
 def about_run(state:TrainState) -> dict: # JSON-able
     "What decides a run beside its configuration"
@@ -159,7 +159,7 @@ def fit(model:ParamReL, # trained in place; ends with the averaged weights
     accelerator, out = Accelerator(), None if out is None else Path(out)
     check(model, data, config, accelerator.num_processes)
     if accelerator.device.type == "cpu": torch.set_num_threads(config.threads)
-    model.latent_prior = None  # a prior of latents that are about to change
+    model.begin_training()
     module = accelerator.prepare(model.train())
     state = TrainState(model, config, len(data))
     with signals() as came, tuned(model, config), locked(out) if out and accelerator.is_main_process else nullcontext():
@@ -179,7 +179,7 @@ def check(model:ParamReL, data:Dataset, config:TrainConfig, processes:int):
     if len(data) < 2: raise ValueError(f"data has {len(data)} examples, training needs at least 2")
     if config.batch_size % (processes*config.accumulate): raise ValueError(f"batch_size={config.batch_size} needs to be a multiple of {processes} processes × accumulate={config.accumulate}")
     if config.batch_size//config.accumulate < 2: raise ValueError(f"batch_size={config.batch_size} with accumulate={config.accumulate} leaves one example at a time: the MMD needs 2")
-    if config.mmd_groups > config.batch_size//config.accumulate//2: raise ValueError(f"mmd_groups={config.mmd_groups} needs to be at most {config.batch_size//config.accumulate//2}: two examples of a micro-batch in each")
+    model.check_batch(config.batch_size//config.accumulate)
     if tuple(data.shape) != model.shape: raise ValueError(f"data has examples of shape {tuple(data.shape)}, the model needs {model.shape}")
     x = data.x if isinstance(data.x, Tensor) else data.take([0, 1])
     model.check(data.draw(x, torch.Generator(x.device).manual_seed(0)))

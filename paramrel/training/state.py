@@ -38,11 +38,11 @@ class TrainState:
         self.params = dict(model.named_parameters())
         self.ema = {k: p.detach().clone() for k, p in self.params.items()}
         self.opt = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay, betas=(.9, .99), fused=True)
-        self.tally = torch.zeros(6, device=model.device) # sums since the last line of the log: flow, kl, mmd, total, norm, and how many good steps
+        self.tally = torch.zeros(len(model.losses._fields) + 2, device=model.device) # sums since the last line of the log: the fields of the loss, norm, and how many good steps
         self.bad = torch.tensor([0, -1, 0], device=model.device) # how many bad steps, the last of them, and how many in a row up to now
         self.line:dict|None = None # the log's last
 
-    def update(self, losses:Tensor # (4,) of this step
+    def update(self, losses:Tensor # (F,) the fields of this step's loss
               ):
         "One AdamW step from the gradients at hand, unless they are bad, and the average after it"
         c, params = self.config, list(self.params.values())
@@ -64,7 +64,7 @@ class TrainState:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         "Shape of everything that a checkpoint of this run holds"
         sizes = {k: tuple(p.shape) for k, p in self.params.items()}
-        return {f"{part}.{k}": () if part == "adam.step" else s for part in ("model", "ema", "adam.exp_avg", "adam.exp_avg_sq", "adam.step") for k, s in sizes.items()} | {"log.tally": (6,), "log.bad": (3,)}
+        return {f"{part}.{k}": () if part == "adam.step" else s for part in ("model", "ema", "adam.exp_avg", "adam.exp_avg_sq", "adam.step") for k, s in sizes.items()} | {"log.tally": tuple(self.tally.shape), "log.bad": (3,)}
 
     @torch.no_grad()
     def restore(self, saved:dict[str, Tensor], step:int):
