@@ -34,7 +34,8 @@ def train(tmp_path, name, processes, options, weights):
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     start = [sys.executable, *(torchrun if processes > 1 else []), str(script), str(tmp_path/name)]
     env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*start, json.dumps(options), json.dumps(weights)], capture_output=True, text=True, env=env, timeout=500)
+    done = subprocess.run([*start, json.dumps(options), json.dumps(weights)],
+                          capture_output=True, text=True, env=env, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     log = (tmp_path/name/"log.jsonl").read_text().splitlines()
