@@ -45,9 +45,11 @@ def train(tmp_path, name, processes, options, weights):
 NO_MMD = {"gamma": 0., "lam": 1.}  # no weight for the MMD: micro-batches are other crowds
 
 
-@pytest.mark.parametrize("options, weights, tolerance",
-                         [({}, {}, 1e-4), ({"precision": "bf16"}, {}, 2e-2), ({"accumulate": 2}, NO_MMD, 1e-4)],
-                         ids=["float32", "bf16", "micro-batches"])
+@pytest.mark.parametrize("options, weights, tolerance", [
+    pytest.param({}, {}, 1e-4, id="float32"),
+    pytest.param({"precision": "bf16"}, {}, 2e-2, id="bf16"),
+    pytest.param({"accumulate": 2}, NO_MMD, 1e-4, id="micro-batches"),
+])
 def test_two_processes_are_one(tmp_path, options, weights, tolerance):
     (alone,), one = train(tmp_path, "one", 1, options, weights)
     said, two = train(tmp_path, "two", 2, options, weights)
