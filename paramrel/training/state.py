@@ -84,7 +84,8 @@ def copy_into(params:Mapping[str, Tensor], values:Mapping[str, Tensor]):
 # %% ../../nbs/5_training/03_state.ipynb #5ade45ed
 def adamw(params:Iterable[nn.Parameter], config:TrainConfig) -> torch.optim.AdamW:
     "The optimizer: AdamW in its fused form"
-    return torch.optim.AdamW(params, lr=config.lr, weight_decay=config.weight_decay, betas=(.9, .99), fused=True)
+    return torch.optim.AdamW(params, lr=config.lr, weight_decay=config.weight_decay, betas=(.9, .99),
+                             fused=True)
 
 # %% ../../nbs/5_training/03_state.ipynb #106e8b90
 MOMENTS = ("exp_avg", "exp_avg_sq") # what AdamW keeps of every parameter, shaped like it
@@ -106,8 +107,7 @@ class TrainState:
         self.params = dict(model.named_parameters())
         self.ema = {name: p.detach().clone() for name, p in self.params.items()}
         self.opt = adamw(self.params.values(), config)
-        # since the log's last line: sums of the losses' fields and of the norm, and how many good steps
-        self.sums = torch.zeros(len(model.losses._fields) + 2, device=model.device)
+        self.sums = torch.zeros(len(model.losses._fields) + 2, device=model.device) # for the log's next line
         self.bad = torch.tensor([0, -1, 0], device=model.device) # see `count_bad`
         self.line:dict|None = None # the log's last
 
@@ -147,7 +147,8 @@ class TrainState:
         copy_into(self.params, {name: saved[f"model.{name}"] for name in self.params})
         copy_into(self.ema, {name: saved[f"ema.{name}"] for name in self.ema})
         for name, p in self.params.items(): self.opt.state[p] = restored_moments(p, name, saved)
-        self.sums, self.bad, self.step = saved["log.tally"].to(self.sums), saved["log.bad"].to(self.bad), step
+        self.sums, self.bad = saved["log.tally"].to(self.sums), saved["log.bad"].to(self.bad)
+        self.step = step
 
     @contextmanager
     def averaged(self) -> Iterator[Trainable]:
