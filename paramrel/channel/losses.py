@@ -27,7 +27,8 @@ def n_step_loss(flow:BayesianFlow,
     "Unbiased for L_n when i is uniform in 1…n: n · KL[p_S ‖ p_R] of step i"
     if n < 1: raise ValueError(f"n={n} needs to be at least 1: the number of steps")
     check_range("i", i, 1, n, "steps count from 1")
-    α = flow.schedule.alpha((i - 1).double()/n, i.double()/n) # float64: the two times differ by as little as 1/n
+    t, s = (i - 1).double()/n, i.double()/n # float64: they differ by as little as 1/n
+    α = flow.schedule.alpha(t, s)
     return n*flow.step_kl(x, p, α, generator)
 
 # %% ../../nbs/1_channel/06_losses.ipynb #3b6750aa
@@ -40,14 +41,17 @@ def continuous_time_loss(flow:BayesianFlow,
     return flow.kl_rate(x, p, t)
 
 # %% ../../nbs/1_channel/06_losses.ipynb #8b0185fe
-def stratified_times(n:int, # examples
+def stratified_times(n:int, # examples, of this share if the batch is dealt out
                      generator:Noise=None, # on `device`
                      device:torch.device|str="cpu",
-                    ) -> Tensor: # (n,) increasing, each uniform in its own n-th of [0, 1)
+                    ) -> Tensor: # (n,) increasing, each uniform in its own part of [0, 1)
     "Low-discrepancy times: t_i = (i + u_i)/n"
-    i, u, whole = torch.arange(n, device=device), uniform_like(torch.empty(n, device=device), generator), n
-    if isinstance(generator, Share): i, whole = generator.index + generator.parts*i, n*generator.parts
-    return ((i + u)/whole).clamp_max(1 - 1e-7)
+    u = uniform_like(torch.empty(n, device=device), generator)
+    i, parts = torch.arange(n, device=device), n
+    if isinstance(generator, Share):
+        i = generator.index + generator.parts*i
+        parts = n*generator.parts
+    return ((i + u)/parts).clamp_max(1 - 1e-7)
 
 # %% ../../nbs/1_channel/06_losses.ipynb #4f59704c
 def reconstruction_loss(flow:BayesianFlow,
