@@ -17,7 +17,7 @@ from torch import Tensor
 from .distributions import Output
 from .flows import BayesianFlow
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #13b50b8c
+# %% ../../nbs/1_channel/08_samplers.ipynb #bcfd1aff
 def uniform_grid(steps:int, # n ≥ 1
                  flow=None, # not asked
                 ) -> Tensor: # (n+1,) float64
@@ -28,7 +28,6 @@ def square_grid(steps:int, flow=None) -> Tensor: # (n+1,) float64
     "t = τ²"
     return uniform_grid(steps)**2
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #bb9eded5
 def times_of(r:Tensor, # (n+1,) signal-to-noise ratios, from 0 to that of t=1
              flow:BayesianFlow, # of one kind
             ) -> Tensor: # (n+1,) from 0 to 1 exactly
@@ -67,7 +66,6 @@ def time_grid(steps:int, # n ≥ 1
 Predict = Callable[[Tensor, Tensor], Output] # (η, t of shape (B,)) → p_O
 Callback = Callable[[int, Tensor, Output], None] # (step, η, p_O), called before each update and once at the end
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #8353b91d
 def at(t:float, η:Tensor) -> Tensor: # (B,)
     "One time for every example"
     return torch.full((len(η),), t, device=η.device)
@@ -127,7 +125,7 @@ def sde(flow:BayesianFlow,
             drift = (drift + end)/2
         η = η + α[i]*drift + noise
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #e0cc0a32
+# %% ../../nbs/1_channel/08_samplers.ipynb #8cebf01f
 def step_ratios(clock:Tensor # (n+1, …) the variable in which beliefs change smoothly
                ) -> Tensor: # (n−1, …)
     "q: the length of every step but the first, in units of the step before it"
@@ -186,7 +184,6 @@ def ode(flow:BayesianFlow,
     if callback: callback(len(times) - 1, η, p)
     return p.mode
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #52069c9d
 def last_evidence(flow:BayesianFlow,
                   x:Tensor, # (B, *event) data
                   times:Tensor, # increasing
@@ -218,7 +215,6 @@ class Reversed(NamedTuple):
     evidence: list[Tensor] # n+1 tensors η, the first at t=1
     messages: list[Tensor] # n tensors that were subtracted
 
-# %% ../../nbs/1_channel/08_samplers.ipynb #cf8fdccb
 @torch.no_grad()
 def reverse(flow:BayesianFlow,
             predict:Predict,
