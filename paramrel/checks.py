@@ -36,10 +36,17 @@ def check_time(t:Tensor|float # any shape
     return t if t.is_floating_point() else t.double()
 
 # %% ../nbs/0_ground/02_checks.ipynb #690eb271
-def need_shape(h:Tensor, shape:torch.Size, kind:str):
-    "Network output of the wrong shape would broadcast in silence"
+def need_shape(h:Tensor, # network output
+               shape:torch.Size, # what it has to be
+               kind:str, # whose demand this is
+              ):
+    "`ValueError` for a network output of the wrong shape, which would broadcast in silence"
     if h.shape != shape: raise ValueError(f"h has shape {tuple(h.shape)}, {kind} needs {tuple(shape)}")
 
-def need_float(x:Tensor, kind:str, remedy:str):
-    "Integers where real values are meant are pixel values or class numbers"
+# %% ../nbs/0_ground/02_checks.ipynb #04cfc34c
+def need_float(x:Tensor, # data
+               kind:str, # whose demand this is
+               remedy:str, # what to do about it, ends the message
+              ):
+    "`ValueError` for integers where real values are meant: they are pixel values or class numbers"
     if not x.is_floating_point(): raise ValueError(f"x has dtype {x.dtype}, {kind} needs floating point: {remedy}")

@@ -11,32 +11,42 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# %% ../nbs/0_ground/03_noise.ipynb #e56a43c7
+# %% ../nbs/0_ground/03_noise.ipynb #b41ac3e6
 class Share(NamedTuple):
     "A generator of a whole batch's draws, and the rows of it that one part of the batch wants"
     generator: torch.Generator
     index: int # p, this part
     parts: int # P, their number
 
+    def whole_shape(self, v:Tensor # (B/P, …) of this part
+                   ) -> tuple[int, ...]: # (B, …)
+        "Shape of the whole batch that v is a part of"
+        return (len(v)*self.parts, *v.shape[1:])
+
     def rows(self, whole:Tensor) -> Tensor: # (B, …) → (B/P, …)
         "This part's rows of something that belongs to the whole batch"
         return whole[self.index::self.parts]
 
-# %% ../nbs/0_ground/03_noise.ipynb #b41ac3e6
 Noise = torch.Generator | Share | None # where draws come from
 
+# %% ../nbs/0_ground/03_noise.ipynb #cffa0060
 def normal_like(v:Tensor, # (B, …) of this part
                 generator:Noise=None, # on v's device
                ) -> Tensor: # like v
     "Standard normal draws, one for each entry"
     if not isinstance(generator, Share): return torch.empty_like(v).normal_(generator=generator)
-    return generator.rows(v.new_empty(len(v)*generator.parts, *v.shape[1:]).normal_(generator=generator.generator))
+    whole = v.new_empty(generator.whole_shape(v))
+    return generator.rows(whole.normal_(generator=generator.generator))
 
+# %% ../nbs/0_ground/03_noise.ipynb #327a1969
 def uniform_like(v:Tensor, # (B, …) of this part
-                 generator:Noise=None) -> Tensor: # like v, in [0, 1)
+                 generator:Noise=None, # on v's device
+                ) -> Tensor: # like v, in [0, 1)
     "Uniform draws, one for each entry"
-    if not isinstance(generator, Share): return torch.rand(v.shape, generator=generator, device=v.device, dtype=v.dtype)
-    return generator.rows(torch.rand(len(v)*generator.parts, *v.shape[1:], generator=generator.generator, device=v.device, dtype=v.dtype))
+    if not isinstance(generator, Share):
+        return torch.rand(v.shape, generator=generator, device=v.device, dtype=v.dtype)
+    shape = generator.whole_shape(v)
+    return generator.rows(torch.rand(shape, generator=generator.generator, device=v.device, dtype=v.dtype))
 
 # %% ../nbs/0_ground/03_noise.ipynb #c0ffee01
 def batch_generator(noise:Noise) -> torch.Generator|None:
