@@ -21,10 +21,10 @@ def beliefs(flow:BayesianFlow,
             i:int=0, k:int=1, # variable and class
            ) -> Tensor: # (T, B)
     "One variable's belief along a trajectory"
-    def one(η, t):
-        f, v = flow.variable(η, i)
-        return f.belief(k).value(v, t)
-    return torch.stack([one(η, t) for η, t in zip(evidence, times.tolist(), strict=True)])
+    def belief_at(η, t):
+        of_one, η = flow.variable(η, i)
+        return of_one.belief(k).value(η, t)
+    return torch.stack([belief_at(η, t) for η, t in zip(evidence, times.tolist(), strict=True)])
 
 # %% ../../nbs/1_channel/09_paths.ipynb #fb3f9812
 def mixture(belief:Belief, # of one variable
@@ -75,7 +75,10 @@ def flow_picture(flow:BayesianFlow,
                 ) -> FlowPicture:
     "Fig. 6 for one variable"
     f, e = flow.variable(flow.embed(flow.validate(x)).double(), i)
-    belief, t = f.belief(k), (torch.arange(points) + .5)/points
-    v = torch.linspace(*belief.extent(e, f.schedule.beta(t.double())), points)
-    density, path = flow_density(flow, x, t, v, i, k), beliefs(flow, evidence, times, i, k)
+    belief = f.belief(k)
+    t = (torch.arange(points) + .5)/points
+    least, most = belief.extent(e, f.schedule.beta(t.double()))
+    v = torch.linspace(least, most, points)
+    density = flow_density(flow, x, t, v, i, k)
+    path = beliefs(flow, evidence, times, i, k)
     return FlowPicture(t, v, density, times, path, belief.label)
