@@ -49,4 +49,5 @@ def need_float(x:Tensor, # data
                remedy:str, # what to do about it, ends the message
               ):
     "`ValueError` for integers where real values are meant: they are pixel values or class numbers"
-    if not x.is_floating_point(): raise ValueError(f"x has dtype {x.dtype}, {kind} needs floating point: {remedy}")
+    if not x.is_floating_point():
+        raise ValueError(f"x has dtype {x.dtype}, {kind} needs floating point: {remedy}")

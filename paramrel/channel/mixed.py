@@ -189,8 +189,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
         dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
         return side_by_side([f.embed(b).to(dtype) for f, b in zip(self.flows, self.split(x))])
 
-    def message(self, e:Tensor, # (B, E)
-                α:Tensor|float, # accuracies (E,) or (B, E), or one number for all
+    def message(self, e:Tensor, α:Tensor|float, # accuracies (E,) or (B, E), or one number for all
                 generator:Noise=None) -> Tensor: # (B, E)
         "m ~ N(α e, α I), every coordinate with its own accuracy"
         α = torch.as_tensor(α).to(e)
@@ -204,8 +203,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
         "What the network sees, block by block"
         return side_by_side([f.inputs_of(b) for f, b in zip(self.flows, θ.split(self.widths, 1))])
 
-    def output(self, h:Tensor, # (B, H)
-               η:Tensor, # (B, E)
+    def output(self, h:Tensor, η:Tensor, # (B, H) and (B, E)
                t:Tensor|float) -> MixedOutput:
         "The blocks' output distributions"
         need_shape(h, (len(η), *self.output_shape(())), "MixedFlow")
@@ -221,7 +219,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
         "KL of one message of accuracies α, (E,) or (B, E), summed over the blocks"
         accuracies = [a[..., 0] for a in α.split(self.widths, -1)] # all coordinates of a block have the same
         blocks = zip(self.flows, self.split(x), p.parts, accuracies)
-        return sum(f.step_kl(*block, generator) for f, *block in blocks)
+        return sum(f.step_kl(b, q, a, generator) for f, b, q, a in blocks)
 
     def kl_rate(self, x:Tensor, p:MixedOutput, t:Tensor) -> Tensor: # (B,) nats per unit of time
         "½β′‖e − ê‖², summed over the blocks"

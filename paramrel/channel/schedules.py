@@ -75,7 +75,8 @@ class QuadraticSchedule(Schedule):
 
     def __post_init__(self):
         if not 0 < self.beta_end < math.inf:
-            raise ValueError(f"beta_end={self.beta_end} needs to be positive and finite: it is the accuracy at t=1")
+            raise ValueError(f"beta_end={self.beta_end} needs to be positive and finite: "
+                             "it is the accuracy at t=1")
 
     def beta(self, t:Tensor|float) -> Tensor:
         "Accuracy accumulated by time t"
@@ -190,6 +191,6 @@ def evened_out(schedule:ExponentialSchedule|QuadraticSchedule, # β₀
         raise ValueError(f"knots={knots} needs to be at least 2 and at most the number of times, {len(t)}")
     density = stretch_means(t, loss, knots - 1)
     density = density.clamp_min(floor*density.mean())
-    reached = torch.cat([density.new_zeros(1), density.cumsum(0)/density.sum()]) # share of the loss before each knot
+    reached = torch.cat([density.new_zeros(1), density.cumsum(0)/density.sum()]) # share of loss so far
     w = time_at(reached, torch.linspace(0, 1, knots, dtype=torch.float64))
     return LearnedSchedule(schedule, (0., *w[1:-1].tolist(), 1.))
