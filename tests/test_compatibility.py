@@ -35,8 +35,9 @@ def test_a_model_is_built_from_its_settings(mixed):
     written = json.loads((SAVED/"mixed/config.json").read_text())
     now = json.loads(json.dumps(model.config()))
     assert {name: now[name] for name in written} == written
-    assert {name: v for name, v in now.items() if name not in written} == {"gamma": 1., "lam": .1, "mmd_groups": 1}
-    assert model.flow.schedule.beta(.15).shape == (5,), "one accuracy for each number of the evidence"
+    new = {name: v for name, v in now.items() if name not in written}
+    assert new == {"gamma": 1., "lam": .1, "mmd_groups": 1}
+    assert model.flow.schedule.beta(.15).shape == (6,), "2 real numbers, a bit, 3 classes"
 
 
 def test_every_weight_of_a_model_is_read(mixed):
@@ -75,6 +76,7 @@ def test_a_stopped_run_is_taken_up_and_ends_as_it_would_have(run, monkeypatch):
     lines = [json.loads(line) for line in (run/"log.jsonl").read_text().splitlines()]
     begun = [json.loads(line) for line in before]
     assert [line["step"] for line in lines] == [2, 4, 6, 8] and lines[:2] == begun[:2]
-    for part in ("flow", "kl", "mmd", "total"): assert lines[3][part] == pytest.approx(begun[3][part], rel=1e-5), part
+    for part in ("flow", "kl", "mmd", "total"):
+        assert lines[3][part] == pytest.approx(begun[3][part], rel=1e-5), part
     again = json.loads((run/"run.json").read_text())
     assert (again["setup"]["gamma"], again["setup"]["lam"], again["setup"]["mmd_groups"]) == (.5, .7, 2)

@@ -40,7 +40,8 @@ def need_bound(model:FlowAutoencoder,
     "`ValueError` for what is no bound of this model"
     if z not in WAYS: raise ValueError(f"z={z!r} needs to be 'loop' or 'once'")
     if z == "once" and model.encoder.deterministic:
-        raise ValueError("z='once' needs an encoder with a variance: sending a point takes infinitely many nats")
+        raise ValueError("z='once' needs an encoder with a variance: "
+                         "sending a point takes infinitely many nats")
     if n is not None and n < 1: raise ValueError(f"n={n} needs to be at least 1: the number of steps")
 
 # %% ../../nbs/3_models/05_bounds.ipynb #6df41265

@@ -91,11 +91,12 @@ def mean_within(k:Tensor, # (N, N) kernel matrix of a crowd with itself
 def mmd(z:Tensor, # (N, d) a crowd, N ≥ 2
         z_prior:Tensor|None=None, # (M, d) a crowd to compare with; None: N(0, I) itself
         kernel:Kernel|None=None, # κ; None: RBF()
-        unbiased:bool=True, # U-statistic: zero on average at the prior, may be negative; False: V-statistic, ≥ 0
+        unbiased:bool=True, # U-statistic, zero on average at the prior; False: V-statistic, ≥ 0
         generator:Noise=None, # for kernels without closed forms, which draw a prior crowd
        ) -> Tensor: # scalar
     "Squared maximum mean discrepancy D_MMD[q(z) ‖ p(z)], Eq. 7"
-    if z.dim() != 2 or len(z) < 2: raise ValueError(f"z has shape {tuple(z.shape)}, mmd needs (N, d) with N ≥ 2")
+    if z.dim() != 2 or len(z) < 2:
+        raise ValueError(f"z has shape {tuple(z.shape)}, mmd needs (N, d) with N ≥ 2")
     kernel, d = kernel or RBF(), z.shape[1]
     if z_prior is None and isinstance(kernel, RBF):
         return mean_within(kernel(z, z), unbiased) - 2*kernel.to_prior(z).mean() + kernel.within_prior(d)

@@ -74,7 +74,8 @@ READS = ("self", "data", "ahead", "blend")
 
 def need_reads(reads:str):
     "`ValueError` unless it is one of READS"
-    if reads not in READS: raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")
+    if reads in READS: return
+    raise ValueError(f"reads={reads!r} needs to be one of {', '.join(map(repr, READS))}")
 
 def reading(flow:BayesianFlow,
             e:Tensor, # (B, …) embedded data e(x)

@@ -50,7 +50,8 @@ def need_batch(x:Tensor, # (B, *shape)
               ):
     "`ValueError` unless x is a tensor of such examples, one at least"
     needs = f"(B, {', '.join(map(str, shape))})"
-    if not isinstance(x, Tensor): raise ValueError(f"x is a {type(x).__name__}, the model needs a tensor {needs}")
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x is a {type(x).__name__}, the model needs a tensor {needs}")
     if tuple(x.shape[1:]) != shape or not len(x):
         raise ValueError(f"x has shape {tuple(x.shape)}, the model needs {needs}")
 
@@ -201,7 +202,8 @@ def latents_of(model:FlowNetworks,
     if z == "prior": return lambda η, t: normal(η)
     if z == "prior-fixed": return Once(normal)
     if z != "latent-flow":
-        raise ValueError(f"z={z!r} needs to be 'prior', 'prior-fixed', 'latent-flow', 'self' or a tensor of latents")
+        raise ValueError(f"z={z!r} needs to be 'prior', 'prior-fixed', 'latent-flow', 'self' "
+                         "or a tensor of latents")
     if model.latent_prior is None:
         raise ValueError("z='latent-flow' needs a fitted prior: call tasks.fit_latent_flow(model, x) first")
     return Once(fitted)
@@ -289,7 +291,7 @@ class FlowAutoencoder(FlowNetworks):
             z = z_along_path(self, e, ts.reshape(-1).tolist(), generator)
         return z if ts.dim() else z[:, 0]
 
-    def predictor(self, z:str|Tensor="self", # "prior", "prior-fixed", "latent-flow", "self", or latents (B, d)
+    def predictor(self, z:str|Tensor="self", # where latents come from, see `latents_of`
                   generator:torch.Generator|None=None, # on the model's device
                  ) -> Predict:
         "The closure predict(η, t) → p_O that samplers take, with its way to get a latent"
@@ -308,7 +310,8 @@ class FlowAutoencoder(FlowNetworks):
         need_sampler(sampler)
         start, predict = self.flow.prior(n, self.shape, self.device), self.predictor(z, generator)
         times = sampler_grid(sampler, steps)
-        with evaluating(self): return run_sampler(sampler, self.flow, predict, start, times, generator, callback)
+        with evaluating(self):
+            return run_sampler(sampler, self.flow, predict, start, times, generator, callback)
 
     def reconstruct(self, x:Tensor, # (B, *shape) data
                     steps:int=100, generator:torch.Generator|None=None, # as for `sample`
@@ -327,7 +330,7 @@ class Trainable(Protocol):
 
     def loss(self, x:Tensor, # (B, *shape) data, of this process
              generator:Noise=None, # on x's device
-             gather:Callable[[Tensor], Tensor]|None=None, # rows of this part → of the whole batch, with gradient
+             gather:Callable[[Tensor], Tensor]|None=None, # rows of this part → of the whole batch
             ) -> tuple[Tensor, ...]: # scalars, of the type `losses`
         "The objective on a batch, nats per example"
 

@@ -143,7 +143,8 @@ def interpolate(model:FlowAutoencoder,
     "Between two data: a line in z, an arc in u₀"
     if points < 2: raise ValueError(f"points={points} needs to be at least 2: the ends")
     if a.shape != b.shape:
-        raise ValueError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: as many ends as beginnings are needed")
+        raise ValueError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: "
+                         "as many ends as beginnings are needed")
     begin, end = (encode(model, v, steps, generator=generator) for v in (a, b))
     w = torch.linspace(0, 1, points)
     z = lerp(begin.z, end.z if move_z else begin.z, w)
@@ -280,7 +281,8 @@ def fill_in(model:FlowAutoencoder, # reads anything but "data"
         raise ValueError("reads='data': fill_in needs an encoder that works while evidence grows: "
                          "'self', 'ahead' or 'blend'")
     if tuple(x.shape[1:]) != model.shape:
-        raise ValueError(f"x has shape {tuple(x.shape)}, the model needs (B, {', '.join(map(str, model.shape))})")
+        needs = f"(B, {', '.join(map(str, model.shape))})"
+        raise ValueError(f"x has shape {tuple(x.shape)}, the model needs {needs}")
     predict, times = model.predictor("self", generator), time_grid(steps)
     with evaluating(model): return particle_filter(model.flow, predict, x, known, times, particles, generator)
 
