@@ -70,6 +70,7 @@ def objective(model:"ParamReL",
               kernel:Kernel|None=None, # of the MMD; None: RBF()
              ) -> Losses:
     "Eq. 6 in continuous time, on a batch"
+    kl_weight, mmd_weight = objective_weights(model.gamma, model.lam, model.encoder.deterministic)
     t = times_for(model.check(x), t, generator)
     q, z, p = one_pass(model, x, t, generator)
     with torch.autocast(x.device.type, enabled=False):
@@ -80,8 +81,7 @@ def objective(model:"ParamReL",
         if len(batch) < 2:
             raise ValueError(f"x has shape {tuple(x.shape)}, the MMD needs at least 2 examples")
         gap = mmd_over_t(batch[:, :-1], batch[:, -1], model.mmd_groups, kernel, batch_generator(generator))
-    total = flow + model.kl_weight*kl + model.mmd_weight*model.dims*gap
-    return Losses(flow, kl, gap, total)
+    return Losses(flow, kl, gap, flow + kl_weight*kl + mmd_weight*model.dims*gap)
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #5a1a0e73
 def need_known_settings(file:Path, # config.json of a model
@@ -117,8 +117,9 @@ class Saved(PyTorchModelHubMixin, library_name="paramrel", license="apache-2.0")
     def from_config(cls, config:dict[str, Any], # what `config` returned
                    ) -> "Saved":
         "An untrained model of a configuration"
-        flow = config["flow"]
-        return cls(**config | {"flow": make_flow(flow) if isinstance(flow, dict) else flow})
+        flow = config.get("flow")
+        if isinstance(flow, dict): config = config | {"flow": make_flow(flow)}
+        return cls(**config)
 
     @classmethod
     def _from_pretrained(cls, *, model_id:str, map_location:str="cpu", strict:bool=True, **given) -> "Saved":
@@ -174,21 +175,22 @@ class ParamReL(FlowAutoencoder, Saved):
                  lam:float=.1, # λ of Eq. 6: γ + λ − 1 is the weight of the MMD
                  mmd_groups:int=1, # MMD of each of so many ranges of t, averaged; 1: of the mixture over t
                 ):
-        sizes = {"latent_dim": latent_dim, "channels": channels, "blocks": blocks}
-        need_sizes(shape, mult, **sizes, mmd_groups=mmd_groups)
+        objective_weights(gamma, lam, deterministic)
+        need_sizes(shape, mult, latent_dim=latent_dim, channels=channels, blocks=blocks,
+                   mmd_groups=mmd_groups)
         pair = network_pair(flow, tuple(shape), latent_dim, channels, tuple(mult), blocks, dropout, nested)
         super().__init__(flow, shape, latent_dim, *pair, reads, deterministic)
         if latent_flow: self.latent_prior = LatentFlow(latent_dim)
+        self.architecture = dict(channels=channels, mult=list(mult), blocks=blocks, dropout=dropout, nested=nested)
         self.gamma, self.lam, self.mmd_groups = gamma, lam, mmd_groups
-        self.kl_weight, self.mmd_weight = objective_weights(gamma, lam, deterministic)
-        options = {"dropout": dropout, "reads": reads, "deterministic": deterministic, "nested": nested}
-        self.arguments = sizes | options | {"shape": list(shape), "mult": list(mult)}
 
     def config(self) -> dict[str, Any]: # JSON-able
         "Arguments of the constructor that make this model, but for its weights"
-        objective = {"gamma": self.gamma, "lam": self.lam, "mmd_groups": self.mmd_groups}
-        fitted = self.latent_prior is not None
-        return self.arguments | objective | {"flow": flow_config(self.flow), "latent_flow": fitted}
+        return self.architecture | {
+            "flow": flow_config(self.flow), "shape": list(self.shape), "latent_dim": self.latent_dim,
+            "reads": self.reads, "deterministic": self.encoder.deterministic,
+            "latent_flow": self.latent_prior is not None,
+            "gamma": self.gamma, "lam": self.lam, "mmd_groups": self.mmd_groups}
 
     def check_batch(self, examples:int): # at once
         "`ValueError` unless so many are enough for the objective: two in each group of the MMD"
@@ -200,7 +202,9 @@ class ParamReL(FlowAutoencoder, Saved):
         "The objective on a batch: `objective` of this model"
         return objective(self, x, generator, gather, **options)
 
-    forward = loss # the name that data-parallel wrappers call
+    def forward(self, *args, **kwargs) -> Losses: # as for `loss`
+        "The same, under the name that data-parallel wrappers call"
+        return self.loss(*args, **kwargs)
 
     def bound(self, x:Tensor, z:str|None=None, n:int|None=None, **options) -> Bound: # (B,) each
         "An upper bound on −ln p(x): `upper_bound` of this model"
