@@ -32,7 +32,8 @@ def need_probeable(z:np.ndarray, # (N, d) features
     finite = np.isfinite(z).all()
     if len(z) != len(y) or not finite:
         odd = "" if finite else ", nan or infinite values in some,"
-        raise ValueError(f"z has {len(z)} rows{odd} and y {len(y)} classes: needs finite features with a class each")
+        raise ValueError(f"z has {len(z)} rows{odd} and y {len(y)} classes: "
+                         "needs finite features with a class each")
     counts = np.unique(y, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < folds:
         raise ValueError(f"y has {len(counts)} classes, the rarest {counts.min()} times: "
@@ -59,7 +60,7 @@ def fold_scores(z:np.ndarray, # (N, d) features
 def probe(z:Tensor|np.ndarray, # (N, d) features of the test split
           y:Tensor|np.ndarray, # (N,) classes
           folds:int=5) -> Probe:
-    "Standardised logistic regression, stratified shuffled folds, seed 0: accuracy and macro one-vs-rest AUROC"
+    "Standardised logistic regression over stratified shuffled folds, seed 0: accuracy and macro AUROC"
     from sklearn.model_selection import StratifiedKFold
     z, y = np.asarray(z), np.asarray(y)
     need_probeable(z, y, folds)

@@ -42,12 +42,12 @@ def some_of(n:int, # examples there are
 PROTOCOL = {
     "bound": "upper bound on -ln p(x), nats per example, 8 draws of time and noise each; "
              "± standard error over examples",
-    "probe": "logistic regression on standardised z_sem of the test split, 5 stratified shuffled folds (seed 0); "
-             "mean and standard error over folds; floors beside it",
+    "probe": "logistic regression on standardised z_sem of the test split, "
+             "5 stratified shuffled folds (seed 0); mean and standard error over folds; floors beside it",
     "usage_gap": "flow loss with another example's z minus with its own, at 9 times; nats per example",
     "active_units": "latents whose mean varies by more than 0.01 (variance) over the test examples used",
-    "conditional": "ancestral samples with z fixed to z_sem of the source; label agreement by an RBF support vector "
-                   f"machine on pixels of up to {Limits().train:,} training examples; "
+    "conditional": "ancestral samples with z fixed to z_sem of the source; label agreement by an RBF support "
+                   f"vector machine on pixels of up to {Limits().train:,} training examples; "
                    f"up to {Limits().sources} sources",
     "samples": f"pixels from {SAMPLES} samples to the nearest of up to {Limits().train:,} training examples; "
                f"up to {Limits().marks} held-out examples as the mark",

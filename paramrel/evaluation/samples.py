@@ -25,7 +25,7 @@ from .usage import another_example
 # %% ../../nbs/6_evaluation/05_samples.ipynb #8ae765a2
 def pixel_classifier(x:Tensor, # (N, *shape)
                      y:Tensor, # (N,) classes
-                    ) -> "SVC":
+                    ) -> Any: # with predict(pixels)
     "An RBF support vector machine on pixels, fitted"
     from sklearn.svm import SVC
     return SVC(C=10.).fit(as_rows(x), y.cpu().numpy())
@@ -55,7 +55,7 @@ class Conditional(NamedTuple):
     error: Estimate # fraction of variables unlike the source's; real data: mean absolute difference
     agreement: Estimate # classifier reads the source's label
     classifier: Estimate # the same classifier on the real images
-    diversity: Estimate # variables in which two samples of one z differ; real data: sum of absolute differences
+    diversity: Estimate # variables in which two samples of one z differ; real data: sum of differences
     samples: Tensor # (draws, N, *shape)
 
 # %% ../../nbs/6_evaluation/05_samples.ipynb #89a01472
@@ -77,7 +77,8 @@ def conditional_report(model:ParamReL,
     diversity = torch.stack([total_distance(model.flow, first, s) for s in more]).mean(0)
     agreement = np.mean([reads_label(classifier, s, y) for s in samples], 0)
     real = reads_label(classifier, x, y)
-    return Conditional(estimate(error.cpu()), estimate(agreement), estimate(real), estimate(diversity.cpu()), samples)
+    return Conditional(estimate(error.cpu()), estimate(agreement), estimate(real),
+                       estimate(diversity.cpu()), samples)
 
 # %% ../../nbs/6_evaluation/05_samples.ipynb #36a81d06
 class TimeVarying(NamedTuple):
@@ -131,7 +132,8 @@ def convolutions(size:tuple[int, int, int], # (channels, height, width), at leas
     "Three halvings of the resolution, a hidden layer, and the classes"
     channels, *image = size
     h, w = (n//8 for n in image)
-    if min(h, w) < 1: raise ValueError(f"x has images of {size[1]}×{size[2]}, the classifier needs at least 8×8")
+    if min(h, w) < 1:
+        raise ValueError(f"x has images of {size[1]}×{size[2]}, the classifier needs at least 8×8")
     return nn.Sequential(*halving(channels, 32), *halving(32, 64), *halving(64, 64), nn.Flatten(),
                          nn.Linear(64*h*w, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(),
                          nn.Linear(width, classes))
