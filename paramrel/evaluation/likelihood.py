@@ -26,14 +26,20 @@ class BoundReport(NamedTuple):
     total: Estimate
     bits_per_dim: float
 
-def bound_report(model:ParamReL, x:Tensor, # (N, *shape)
+# %% ../../nbs/6_evaluation/04_likelihood.ipynb #e29e2509
+def bound_report(model:ParamReL,
+                 x:Tensor, # (N, *shape)
                  z:str|None=None, # "loop", "once"; None: the one that suits model.reads
-                 n:int|None=None, draws:int=8, # of noise and times, for each example
-                 seed:int=0, **kwargs, # bins and width for δ outputs
+                 n:int|None=None, # steps; None: continuous time
+                 draws:int=8, # of noise and times, for each example
+                 seed:int=0,
+                 **kwargs, # bins and width for δ outputs
                 ) -> BoundReport:
     "Bound on −ln p(x) with its parts and their standard errors"
     if draws < 1: raise ValueError(f"draws={draws} needs to be at least 1")
-    z = z or ("once" if model.reads == "data" else "loop")
+    if not z: z = "once" if model.reads == "data" else "loop"
     g = torch.Generator(x.device).manual_seed(seed)
-    parts = torch.stack([torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]).mean(0).cpu()  # (4, N)
-    return BoundReport(z, n, *(estimate(v) for v in parts), bits_per_dim(parts[3].mean().item(), model.dims))
+    bounds = [torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]  # (4, N) each
+    flow, kl, reconstruction, total = torch.stack(bounds).mean(0).cpu()
+    return BoundReport(z, n, estimate(flow), estimate(kl), estimate(reconstruction), estimate(total),
+                       bits_per_dim(total.mean().item(), model.dims))
