@@ -52,11 +52,13 @@ def quickstart_command(
 
 # %% ../../nbs/7_apps/08_cli.ipynb #1e742dff
 def run_folder(start:str, out:str|None, resume:bool, setup:Setup, seed:int) -> str:
-    "Where a training writes: as the user says, else the run that is resumed, else a name that tells runs apart"
+    "Where a training writes: as the user says, else into the run that is resumed, else a folder of its own"
     if out: return out
     if not resume: return f"runs/{Path(setup.data).name}-{setup.reads}-{seed}"
-    if start not in PRESETS: return start
-    raise ValueError(f"--resume needs the folder of a run: paramrel train RUN --resume, or --out beside {start}")
+    if start in PRESETS:
+        raise ValueError("--resume needs the folder of a run: paramrel train RUN --resume, "
+                         f"or --out beside {start}")
+    return start
 
 # %% ../../nbs/7_apps/08_cli.ipynb #242b59bf
 def train_command(
@@ -124,10 +126,11 @@ def data_command(
 # %% ../../nbs/7_apps/08_cli.ipynb #5baa6501
 def preset_line(name:str, p:Preset) -> str:
     "A preset as a row of the table"
-    arguments = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in p.flow.items() if k != "kind"]
-    shape, mult, flow = "×".join(map(str, p.shape)), str(list(p.mult)), p.flow["kind"]
+    shape, mult = "×".join(map(str, p.shape)), str(list(p.mult))
+    numbers = {key: value for key, value in p.flow.items() if key != "kind"}
+    arguments = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in numbers.items()]
     return (f"{name:10s} {shape:9s} {p.latent_dim:6d} {p.channels:8d}  {mult:13s} {p.train.batch_size:5d} "
-            f"{p.train.lr:6.0e}  {flow}({', '.join(arguments)})")
+            f"{p.train.lr:6.0e}  {p.flow['kind']}({', '.join(arguments)})")
 
 # %% ../../nbs/7_apps/08_cli.ipynb #6ea2c576
 def presets_command():
@@ -171,8 +174,8 @@ def beliefs_command(
     "Show samples on their way: what has been received, and what is guessed from it."
     need_positive(n=n, steps=steps, columns=columns)
     from paramrel.apps import gallery, runs
-    print(gallery.beliefs(runs.open_run(run), out=out, n=n, z=z, sampler=sampler, steps=steps, columns=columns,
-                          seed=seed))
+    print(gallery.beliefs(runs.open_run(run), out=out, n=n, z=z, sampler=sampler, steps=steps,
+                          columns=columns, seed=seed))
 
 # %% ../../nbs/7_apps/08_cli.ipynb #85647e81
 def flow_command(
@@ -235,14 +238,16 @@ def timevary_command(
     "Keep the details, u0, and read z at several times (Fig. 3 right)."
     need_positive(n=n, steps=steps)
     from paramrel.apps import gallery, runs
-    print(gallery.timevary(runs.open_run(run), out=out, n=n, input=input, times=times, steps=steps, seed=seed))
+    print(gallery.timevary(runs.open_run(run), out=out, n=n, input=input, times=times, steps=steps,
+                           seed=seed))
 
 # %% ../../nbs/7_apps/08_cli.ipynb #390c4cd0
 def interpolate_command(
     run:str, # Folder of the run.
     out:str="interpolate.png", # PNG file to write.
     n:int=6, # Number of pairs of held-out sources.
-    input:tuple[str, ...]=(), # Image files to use instead, the first half the beginnings, the second half the ends.
+    # Image files to use instead, the first half the beginnings, the second half the ends.
+    input:tuple[str, ...]=(),
     points:int=9, # Images on the way, ends included.
     move:Literal["both", "z", "u"]="both", # Which codes move; one that does not stays at the beginning's.
     steps:int=100, # Steps of the ODE, each way.
@@ -251,8 +256,8 @@ def interpolate_command(
     "Go from one image to another: a line in z, an arc in u0 (Fig. 4)."
     need_positive(n=n, points=points, steps=steps)
     from paramrel.apps import gallery, runs
-    print(gallery.interpolate(runs.open_run(run), out=out, n=n, input=input, points=points, move=move, steps=steps,
-                              seed=seed))
+    print(gallery.interpolate(runs.open_run(run), out=out, n=n, input=input, points=points, move=move,
+                              steps=steps, seed=seed))
 
 # %% ../../nbs/7_apps/08_cli.ipynb #80de8ecf
 def traverse_command(
@@ -329,7 +334,8 @@ def option(parameter:inspect.Parameter, comment:str|None) -> inspect.Parameter:
     import tyro
     if not comment: return parameter # its type is a dataclass, which has comments of its own
     name = parameter.name.upper() if parameter.default is parameter.empty else None
-    return parameter.replace(annotation=Annotated[parameter.annotation, tyro.conf.arg(metavar=name, help=comment)])
+    about = tyro.conf.arg(metavar=name, help=comment)
+    return parameter.replace(annotation=Annotated[parameter.annotation, about])
 
 # %% ../../nbs/7_apps/08_cli.ipynb #0de00138
 def stand_in(command:Callable,
@@ -382,7 +388,8 @@ def parse(args:list[str]) -> Callable[[], None]:
     commands["train"] = stand_in(train_command, setup=setup, config=config)
     about = ("Representation learning in the parameter space of Bayesian flow networks. "
              "Start with: paramrel quickstart")
-    rules = tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes # RUN is positional because it is required
+    # RUN goes without a name because it is required.
+    rules = tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

@@ -150,7 +150,9 @@ output, button { min-width: 5em; font-variant-numeric: tabular-nums }
 </style>
 <h1>$title</h1>
 <img id="view" alt="">
-<div><button id="play">Play</button><input id="at" type="range" min="0" max="$last" value="$last" aria-label="Frame"><output id="said" for="at"></output></div>
+<div><button id="play">Play</button>\
+<input id="at" type="range" min="0" max="$last" value="$last" aria-label="Frame">\
+<output id="said" for="at"></output></div>
 <script>
 const frames = $frames, captions = $captions
 const [view, play, at, said] = ["view", "play", "at", "said"].map(id => document.getElementById(id))

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from ..models import tasks
 from ..data.sets import Dataset, subset
-from .figures import as_expected, as_picture, plot_flows, save_figure, save_gif, save_html, show_grid
+from paramrel.apps.figures import (
+    as_expected, as_picture, plot_flows, save_figure, save_gif, save_html, show_grid,
+)
 from .runs import Run, read_images, with_latent_flow, writable_path
 
 # %% ../../nbs/7_apps/03_gallery.ipynb #05d5c50e
