@@ -20,7 +20,7 @@ from ..channel.information import plot_information
 from ..data.sets import Dataset, subset
 from ..training.checkpoints import read_lines, write_text
 from .figures import save_figure, show_grid
-from .runs import data_of, target
+from .runs import data_of, writable_path
 
 # %% ../../nbs/7_apps/04_report.ipynb #635cd2ca
 def figure_tag(fig, alt:str) -> str:
@@ -73,7 +73,7 @@ def report(run:str|Path, out:str|Path|None=None, # None: report.html in the run'
 # %% ../../nbs/7_apps/04_report.ipynb #f9274967
 def data_sheet(s:Setup, out:str|Path="data.png", split:str="train", root:str|Path|None=None, download:bool=False, n:int=64) -> str: # a summary
     "A contact sheet as a picture, the information curve as another, counts and ranges as text"
-    out, data = target(out), data_of(s, split, root, download); x = subset(data, 2000).x
+    out, data = writable_path(out), data_of(s, split, root, download); x = subset(data, 2000).x
     lines = [f"{data.name}, {split}: {len(data)} examples of shape {data.shape}, {data.kind}" + (f", {data.bins} bins" if data.bins else ""), f"values of {len(x)} examples: {x.min():.4g} … {x.max():.4g}, mean {x.float().mean():.4g}, {len(x.unique())} different"]
     if data.y is not None: lines += balance(data)
     if len(data.shape) == 3: lines.append(f"contact sheet: {save_figure(out, show_grid(as_shown(subset(data, n).x, data), max(1, round(n**.5))))}")
