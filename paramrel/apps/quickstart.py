@@ -27,15 +27,16 @@ from ..training.fit import fit
 from ..evaluation.protocol import judge
 from .figures import save_grid
 
-# %% ../../nbs/7_apps/05_quickstart.ipynb #aec6811e
+# %% ../../nbs/7_apps/05_quickstart.ipynb #f035775e
 def untrained(seed:int, # of the weights
               reads:str, # when the encoder reads
               latent_dim:int|None=None, # d, size of z; None: the preset's
              ) -> ParamReL:
     "The model of the digits preset before training"
+    latent_dim = latent_dim or preset("digits").latent_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ParamReL.from_preset("digits", reads=reads, latent_dim=latent_dim or preset("digits").latent_dim)
+        return ParamReL.from_preset("digits", reads=reads, latent_dim=latent_dim)
 
 # %% ../../nbs/7_apps/05_quickstart.ipynb #cee01a78
 def sources_above_samples(model:ParamReL, x:Tensor, # (N, C, H, W)
@@ -83,7 +84,8 @@ def draw(model:ParamReL, test:Dataset,
                 "samples-latent-flow": (model.sample(100, "latent-flow", steps, g), 10),
                 "reconstructions": (reconstructions, 10),
                 "conditional": (conditional.flatten(0, 1), conditional.shape[1])}
-    return {name: str(save_grid(out/f"{name}.png", x, columns, scale)) for name, (x, columns) in pictures.items()}
+    return {name: str(save_grid(out/f"{name}.png", x, columns, scale))
+            for name, (x, columns) in pictures.items()}
 
 # %% ../../nbs/7_apps/05_quickstart.ipynb #3bba3a67
 @contextmanager
@@ -135,7 +137,7 @@ def plus_minus(estimate:dict, # with mean and se
     mean, se = scale*estimate["mean"], scale*estimate["se"]
     return f"{mean:.{digits}f} ± {se:.{digits}f}"
 
-# %% ../../nbs/7_apps/05_quickstart.ipynb #efe460fa
+# %% ../../nbs/7_apps/05_quickstart.ipynb #3e9ef196
 PROBED = { # what a probe reads → how a summary calls it
     "paramrel": "z",
     "pca": "PCA",
@@ -154,8 +156,8 @@ def findings(m:dict # what `quickstart` returned
         "linear probe, accuracy": ", ".join(probes),
         "is z used?": f"another digit's z costs {plus_minus(m['usage_gap']['average'])} nats; "
             f"{m['active_units']} latents active",
-        "samples with z fixed": f"{plus_minus(conditional['error'], 100, 2)}% of pixels differ from the source; "
-            f"two samples differ in {plus_minus(conditional['diversity'])} of 64",
+        "samples with z fixed": f"{plus_minus(conditional['error'], 100, 2)}% of pixels differ from the "
+            f"source; two samples differ in {plus_minus(conditional['diversity'])} of 64",
         "label agreement": f"{plus_minus(conditional['agreement'], 100)}%; "
             f"the same classifier on real digits {plus_minus(conditional['classifier'], 100)}%",
         "samples from nothing": f"{plus_minus(samples['self'])} pixels from the nearest training digit, "
