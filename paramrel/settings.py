@@ -77,8 +77,10 @@ class TrainConfig:
     clip: Annotated[float, AT_LEAST_0] = 1. # largest norm of the gradient; 0 for no clipping
     # norm of the gradient above which a step is bad, as it always is when not finite; None: no limit
     explode: Annotated[float|None, AT_LEAST_0] = None
-    bad_step: Literal["stop", "skip"] = "stop" # what to do with a bad step: "stop" training, or "skip" its update
-    ema: Annotated[float, Range(0, 1)] = 0.999 # decay of the averaged weights, the ones that are used afterwards
+    # what to do with a bad step: "stop" training, or "skip" its update
+    bad_step: Literal["stop", "skip"] = "stop"
+    # decay of the averaged weights, the ones that are used afterwards
+    ema: Annotated[float, Range(0, 1)] = 0.999
     # micro-batches of a step in each process; all terms but the MMD stay exact
     accumulate: Annotated[int, Range(1, 2**20)] = 1
     precision: Literal["float32", "bf16"] = "float32" # "bf16" is autocast, losses stay in float32
@@ -102,8 +104,8 @@ class TrainConfig:
 def validate(config:TrainConfig) -> TrainConfig: # the same
     "`ValueError` for what cannot be trained with, naming the field"
     check_fields(config)
-    if config.batch_size % config.accumulate:
-        raise ValueError(f"batch_size={config.batch_size} needs to be a multiple of accumulate={config.accumulate}")
+    batch, parts = config.batch_size, config.accumulate
+    if batch % parts: raise ValueError(f"batch_size={batch} needs to be a multiple of accumulate={parts}")
     return config
 
 # %% ../nbs/0_ground/01_settings.ipynb #4bb208a7
@@ -163,8 +165,10 @@ PRESETS = {
     "bmnist": Preset("mnist", (1, 28, 28), BITS, 32, 32, (1, 2, 4), TrainConfig(lr=1e-4)),
     "bfashion": Preset("fashion", (1, 28, 28), BITS, 32, 32, (1, 2, 4), TrainConfig(lr=1e-4)),
     "celeba": Preset("celeba", (3, 64, 64), GREY, 64, 64, (1, 2, 2, 2), TrainConfig(batch_size=64, lr=2e-4)),
-    "shapes3d": Preset("shapes3d", (3, 64, 64), GREY, 32, 64, (1, 2, 2, 2), TrainConfig(batch_size=64, lr=2e-4)),
-    "cifar10": Preset("cifar10", (3, 32, 32), flow_for("discretized", 16), 32, 32, (1, 2, 4), TrainConfig(lr=1e-4)),
+    "shapes3d": Preset("shapes3d", (3, 64, 64), GREY, 32, 64, (1, 2, 2, 2),
+                       TrainConfig(batch_size=64, lr=2e-4)),
+    "cifar10": Preset("cifar10", (3, 32, 32), flow_for("discretized", 16), 32, 32, (1, 2, 4),
+                      TrainConfig(lr=1e-4)),
 }
 
 # %% ../nbs/0_ground/01_settings.ipynb #0d56dde3
@@ -188,7 +192,8 @@ class Setup:
     size: Annotated[int|None, Range(4, 65536)] = None
     crop: Annotated[int, Range(64, 178)] = 148 # pixels of CelebA's centre crop: 148 or 128
     beta1: float|None = None # accuracy β(1) of binary and discrete data; None: what suits the kind
-    sigma1: float|None = None # noise σ₁ of continuous and discretized data at t = 1; None: what suits the kind
+    # noise σ₁ of continuous and discretized data at t = 1; None: what suits the kind
+    sigma1: float|None = None
     # what the network predicts for continuous and discretized data; None: v
     prediction: Literal["v", "noise", "x", None] = None
     reads: Literal["self", "data", "ahead", "blend"] = "ahead" # when the encoder reads

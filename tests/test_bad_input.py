@@ -80,7 +80,10 @@ def objects(*values):
 
 
 times = torch.linspace(0, 1, 3)
-belief = lambda η, t: net().predictor(zeros(len(η), 2))(η, t)
+
+
+def belief(η, t): return net().predictor(zeros(len(η), 2))(η, t)
+
 
 API = {
     # schedules
@@ -399,7 +402,7 @@ def drop(name): return lambda folder: (folder/name).unlink()
 
 KEY, WEIGHTS = "decoder.down.stem.weight", "model.safetensors"
 MODELS = {
-    "no folder": lambda model: shutil.rmtree(model),
+    "no folder": shutil.rmtree,
     "an empty folder": lambda model: [path.unlink() for path in model.iterdir()],
     "no weights": drop(WEIGHTS),
     "no description": drop("config.json"),

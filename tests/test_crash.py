@@ -80,7 +80,9 @@ def stop(out):
     for name, signals in sent.items():
         run = out/name
         stopped = Victim(train, run, **options).until(lambda run=run: logged(run) >= 5)
-        for signum in signals: stopped.send(signum); time.sleep(.002)
+        for signum in signals:
+            stopped.send(signum)
+            time.sleep(.002)
         end, steps = stopped.end(), [saved(run), logged(run)]
         again = Victim(train, run, **options).end()
         results[name] = {"end": end, "steps": steps, "again": [again, alone], "same": same(run, out/"alone")}
@@ -108,7 +110,8 @@ def command(out):
         args = ["train", run, "--resume"] if said else ["train", "digits", *small, "--out", run]
         victim = Victim(main, args).until(lambda k=where: logged(run) >= k)
         victim.send(signal.Signals[name])
-        said.append(victim.end()); steps.append(saved(run))
+        said.append(victim.end())
+        steps.append(saved(run))
     last = ["train", run, "--resume"], ["train", "digits", *small, "--out", alone]
     ends = [Victim(main, args).end() for args in last]
     return {"said": said, "steps": steps, "ends": ends, "same": same(run, alone)}

@@ -42,7 +42,10 @@ def full(disk, left, at, options):
 
 def unprivileged(call, *args, **kwargs):
     "The call as somebody whom permissions bind."
-    if os.geteuid() == 0: os.setgroups([]); os.setgid(NOBODY); os.setuid(NOBODY)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
     call(*args, **kwargs)
 
 

@@ -34,7 +34,8 @@ def train(tmp_path, name, processes, options, weights):
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     start = [sys.executable, *(torchrun if processes > 1 else []), str(script), str(tmp_path/name)]
     env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*start, json.dumps(options), json.dumps(weights)], capture_output=True, text=True, env=env, timeout=500)
+    done = subprocess.run([*start, json.dumps(options), json.dumps(weights)],
+                          capture_output=True, text=True, env=env, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     log = (tmp_path/name/"log.jsonl").read_text().splitlines()
@@ -44,9 +45,11 @@ def train(tmp_path, name, processes, options, weights):
 NO_MMD = {"gamma": 0., "lam": 1.}  # no weight for the MMD: micro-batches are other crowds
 
 
-@pytest.mark.parametrize("options, weights, tolerance",
-                         [({}, {}, 1e-4), ({"precision": "bf16"}, {}, 2e-2), ({"accumulate": 2}, NO_MMD, 1e-4)],
-                         ids=["float32", "bf16", "micro-batches"])
+@pytest.mark.parametrize("options, weights, tolerance", [
+    pytest.param({}, {}, 1e-4, id="float32"),
+    pytest.param({"precision": "bf16"}, {}, 2e-2, id="bf16"),
+    pytest.param({"accumulate": 2}, NO_MMD, 1e-4, id="micro-batches"),
+])
 def test_two_processes_are_one(tmp_path, options, weights, tolerance):
     (alone,), one = train(tmp_path, "one", 1, options, weights)
     said, two = train(tmp_path, "two", 2, options, weights)

@@ -78,10 +78,16 @@ class Victim:
         signal.alarm(200)  # it cannot outlive the test
         for stream in (1, 2): os.dup2(self.file.fileno(), stream)
         status = 1
-        try: call(*args, **kwargs); status = 0
-        except Stopped as stop: print(stop, flush=True); status = 128 + stop.signum
+        try:
+            call(*args, **kwargs)
+            status = 0
+        except Stopped as stop:
+            print(stop, flush=True)
+            status = 128 + stop.signum
         except SystemExit as end: status = end.code or 0
-        except (ValueError, OSError, FloatingPointError) as error: print(error, flush=True); status = 2
+        except (ValueError, OSError, FloatingPointError) as error:
+            print(error, flush=True)
+            status = 2
         except BaseException: traceback.print_exc()
         finally: os._exit(status)
 

@@ -232,6 +232,7 @@ def check_top(x:Tensor, top:int|None) -> int: # 0 for floats
         raise ValueError(f"x has values {x.min()}…{x.max()}, grey values need 0…{top}")
     return top
 
+# %% ../../nbs/4_data/08_sets.ipynb #61618eb1
 def from_array(x:Tensor, # (N, H, W), (N, H, W, C), (N, C, H, W) or any (N, …): tensor or array
                y:Tensor|None=None, # (N,) or (N, A) labels
                kind:str|None=None, # None: "continuous" for floats, "binary" for bits, else "discretized"
