@@ -102,6 +102,7 @@ def same_order(X:Any, # DataFrame
                          "needs the columns in the order of fit")
     return X
 
+# %% ../../nbs/7_apps/07_estimator.ipynb #0b4a3036
 def rows_like_learnt(estimator:BaseEstimator, # fitted
                      X:Any,
                      missing:bool=False, # may values be missing?
@@ -117,6 +118,7 @@ def rows_like_learnt(estimator:BaseEstimator, # fitted
     import pandas as pd
     return pd.DataFrame(X, columns=names)
 
+# %% ../../nbs/7_apps/07_estimator.ipynb #1d3d7316
 def as_tensor(estimator:BaseEstimator, # `NotFittedError` unless it is fitted
               X:Any, # table with the columns of `fit`
              ) -> Tensor: # (N, D) float64
@@ -150,6 +152,7 @@ def training_config(p:dict[str, Any], # `checked_parameters`
     return TrainConfig(steps=steps, batch_size=min(p["batch_size"], rows), lr=p["learning_rate"],
                        warmup=min(100, steps//5), ema=.99, seed=seed)
 
+# %% ../../nbs/7_apps/07_estimator.ipynb #5def2569
 def trained(codec:TableCodec,
             x:Tensor, # (N, D) the table's rows
             p:dict[str, Any], # `checked_parameters`
@@ -202,6 +205,7 @@ def as_dtype(v:Any, # Series
                          f"needs such as its dtype in fit, {dtype}, can hold")
     return out
 
+# %% ../../nbs/7_apps/07_estimator.ipynb #1cf61c14
 def keep_given(X:Any, # a table with missing values
                filled:Any, # the same, complete
               ) -> Any:

@@ -74,6 +74,7 @@ def plot_column(ax, # to draw on
     marker = "o" if len(lines) < 30 else None
     ax.plot([line["step"] for line in lines], [line[key] for line in lines], label=label, marker=marker, ms=3)
 
+# %% ../../nbs/7_apps/04_report.ipynb #113e4086
 def plot_log(log:list[dict], # lines of log.jsonl
              held_out:list[dict], # lines of eval.jsonl
             ): # the figure
