@@ -4,7 +4,7 @@ The names below load their module when they are first used, so that `import para
 `paramrel --help` answer at once: torch alone takes seconds.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from importlib import import_module
 
