@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from ..settings import TrainConfig, validate
 from ..noise import Share
 from ..networks.blocks import recompute_blocks
+from ..models.flow_autoencoder import Trainable
 from ..data.sets import Dataset
 from .batches import batches, step_generator
 from .checkpoints import append_line, locked, whole_folder
-from .state import Trainable, TrainState, copy_into
+from .state import TrainState, copy_into
 from .journal import begin, check_steps, log_line, save
 
 # %% ../../nbs/5_training/05_fit.ipynb #87b32944
