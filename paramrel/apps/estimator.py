@@ -307,7 +307,8 @@ class ParamReLTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def transform(self, X): # table with the columns of `fit`, N rows
         "z_sem of each row: (N, d) float64"
-        return self.model_.encode(as_tensor(self, X)).double().numpy()
+        x = as_tensor(self, X)
+        return self.model_.encode(x).double().numpy()
 
     def inverse_transform(self, Z): # (N, d) latents
         "A row for each latent, in the container and dtypes of `fit`: the ODE from u₀ = 0"
