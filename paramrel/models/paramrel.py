@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAULTS', 'PARTS', 'Losses', 'objective_weights', 'times_for', 'objective', 'need_known_settings', 'weights_file',
-           'Saved', 'need_sizes', 'ParamReL', 'start_from']
+           'Saved', 'need_size', 'ParamReL', 'start_from']
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #604d7e56
 import inspect
@@ -143,10 +143,10 @@ class Saved(PyTorchModelHubMixin, library_name="paramrel", license="apache-2.0")
             raise ValueError(f"path={str(path)!r} holds no whole {cls.__name__} model: {why}") from err
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #c0ffee04
-def need_sizes(shape:tuple[int, ...], # of an example
-               mult:tuple[int, ...], # channel multipliers
-               **sizes:int, # others, by name
-              ):
+def need_size(shape:tuple[int, ...], # of an example
+              mult:tuple[int, ...], # channel multipliers
+              **sizes:int, # others, by name
+             ):
     "`ValueError` naming what no network can be built of"
     for name, v in sizes.items():
         if v < 1: raise ValueError(f"{name}={v} needs to be at least 1")
@@ -176,12 +176,12 @@ class ParamReL(FlowAutoencoder, Saved):
                  mmd_groups:int=1, # MMD of each of so many ranges of t, averaged; 1: of the mixture over t
                 ):
         objective_weights(gamma, lam, deterministic)
-        need_sizes(shape, mult, latent_dim=latent_dim, channels=channels, blocks=blocks,
-                   mmd_groups=mmd_groups)
+        need_size(shape, mult, latent_dim=latent_dim, channels=channels, blocks=blocks, mmd_groups=mmd_groups)
         pair = network_pair(flow, tuple(shape), latent_dim, channels, tuple(mult), blocks, dropout, nested)
         super().__init__(flow, shape, latent_dim, *pair, reads, deterministic)
         if latent_flow: self.latent_prior = LatentFlow(latent_dim)
-        self.architecture = dict(channels=channels, mult=list(mult), blocks=blocks, dropout=dropout, nested=nested)
+        self.architecture = {"channels": channels, "mult": list(mult), "blocks": blocks,
+                             "dropout": dropout, "nested": nested}
         self.gamma, self.lam, self.mmd_groups = gamma, lam, mmd_groups
 
     def config(self) -> dict[str, Any]: # JSON-able
