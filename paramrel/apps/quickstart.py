@@ -24,7 +24,7 @@ from ..models.tasks import fit_latent_flow
 from ..data.sets import Dataset, load
 from ..training.checkpoints import versions, whole_folder
 from ..training.fit import fit
-from ..evaluation.protocol import judge
+from ..evaluation.protocol import measure
 from .figures import save_grid
 
 # %% ../../nbs/7_apps/05_quickstart.ipynb #f035775e
@@ -119,10 +119,13 @@ def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not h
     with timed(seconds, "latent prior", progress):
         fit_latent_flow(model, train.x, steps=latent_steps, seed=seed)
     with whole_folder(out/"model") as folder: model.save_pretrained(folder)
-    with timed(seconds, "evaluation", progress): measured = judge(model, train, test, seed)
+    with timed(seconds, "evaluation", progress):
+        measured = measure(model, train, test, seed, early=EARLY, latents=("self", "latent-flow"))
     with timed(seconds, "pictures", progress): files = draw(model, test, out, seed)
+    objective = {"gamma": model.gamma, "lam": model.lam, "mmd_groups": model.mmd_groups}
     about = {"preset": "digits", "seed": seed, "reads": reads, "latent_dim": model.latent_dim,
-             "train": len(train), "held_out": len(test), "config": asdict(config)}
+             "train": len(train), "held_out": len(test),
+             "config": asdict(config) | objective}
     seconds["total"] = round(sum(seconds.values()), 1)
     metrics = {**about, **measured, "final_loss": log[-1], "seconds": seconds, "versions": versions()}
     (out/"metrics.json").write_text(json.dumps(metrics, indent=1))

@@ -29,8 +29,7 @@ from ..data.sets import Dataset, load, subset
 from ..training.checkpoints import append_line, read_lines, versions, whole_folder, write_text
 from ..training.state import TrainState
 from ..training.fit import fit
-from ..evaluation.estimates import plain
-from ..evaluation.protocol import PROTOCOL, measured, quick_look
+from ..evaluation.protocol import PROTOCOL, Limits, measure, quick_look
 from .figures import as_picture, save_figure, show_grid, tile
 
 # %% ../../nbs/7_apps/02_runs.ipynb #f37747f1
@@ -279,7 +278,7 @@ def evaluate(run:str|Path, # folder of the run
     opened = open_run(run)
     train, test = (opened.dataset(split, root) for split in ("train", "test"))
     about = {"data": test.name, "source": test.source, "examples": min(n, len(test)), "seed": seed}
-    numbers = plain(measured(opened.model, train, test, n, seed))
+    numbers = measure(opened.model, train, test, seed, Limits(test=n))
     result = {**about, "protocol": PROTOCOL, **numbers, "versions": versions()}
     write_text(Path(run)/"evaluation.json", json.dumps(result, indent=1))
     return result
