@@ -28,7 +28,8 @@ from ..models.encoder import READS
 from ..models.flow_autoencoder import evaluating
 from ..models.paramrel import ParamReL
 from ..models.tasks import fill_in, fit_latent_flow
-from ..data.codec import TableCodec, columns_of, first_names, is_missing
+from ..data.columns import columns_of, first_names, is_missing
+from ..data.codec import TableCodec
 from ..training.fit import fit
 
 # %% ../../nbs/7_apps/07_estimator.ipynb #998959bb
