@@ -162,10 +162,10 @@ BOOKS = {"paramrel.apps.cli": (Path("7_apps/08_cli.ipynb"), {"data", "encode"}),
     ("8_experiments/01_digits.ipynb", "from paramrel.models.tasks import encode", "encode",
      "../3_models/07_tasks.ipynb#encode"), # imported
     ("8_experiments/01_digits.ipynb", "", "encode", None), # two make it
-    ("7_apps/07_estimator.ipynb", "from paramrel.models.tasks import encode", "encode", "#fitted.encode"),
+    ("7_apps/07_estimator.ipynb", "from paramrel.models.tasks import encode", "encode", "#Fitted.encode"),
     ("8_experiments/01_digits.ipynb", "", "data", None), # a plain word
     ("8_experiments/01_digits.ipynb", "", "fill_in", "../3_models/07_tasks.ipynb#fill_in"), # unmistakable
-    ("8_experiments/01_digits.ipynb", "", "Flow.update()", "../1_channel/04_flows.ipynb#flow.update"),
+    ("8_experiments/01_digits.ipynb", "", "Flow.update()", "../1_channel/04_flows.ipynb#Flow.update"),
 ])
 def test_words_link_to_what_the_page_means(page, code, word, goal):
     page = Path(page)
@@ -202,11 +202,11 @@ class Flow(Base):
 
 def test_an_entry_is_the_signature_as_written():
     entry, update = website.entries(CLASS, "paramrel.channel.flows", "https://host/blob/main")
-    assert entry.startswith("### Flow {#flow .api}") and "blob/main/paramrel/channel/flows.py#L" in entry
+    assert entry.startswith("### Flow {#Flow .api}") and "blob/main/paramrel/channel/flows.py#L" in entry
     assert ("```python\nclass Flow(Base):\n    def __init__(self, σ1:float=.1, # noise left\n"
             "                 *, n=1,\n                ):\n```") in entry
     assert r"η \~ N(β e, β I), steps \-\-n \*of\* it" in entry
-    assert update.startswith("#### Flow.update {#flow.update .api}")
+    assert update.startswith("#### Flow.update {#Flow.update .api}")
     assert "def update(self, x): # (B,)\n```\n\nEvidence adds\n\n" in update
     assert "```text\nArgs:\n    x: --steps\n```" in update
 

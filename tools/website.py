@@ -107,16 +107,16 @@ def resolver(path, code, modules):
     def resolve(word):
         name = word.removeprefix(package + ".") if word.count(".") > 1 else word
         top = name.split(".")[0]
-        if name in here: return path, name.lower()
+        if name in here: return path, name
         # On the page of an estimator, `fit` is its method, whatever else is imported.
         methods = [whole for whole in here if whole.endswith("." + name)]
-        if methods: return (path, methods[0].lower()) if len(methods) == 1 else None
+        if methods: return (path, methods[0]) if len(methods) == 1 else None
         module = brought.get(top)
         if module == package: module = homes.get(top)
-        if module in modules and name in modules[module][1]: return modules[module][0], name.lower()
+        if module in modules and name in modules[module][1]: return modules[module][0], name
         makers = [page for page, names in modules.values() if name in names]
         unmistakable = re.search(r"[A-Z_.]", name)
-        return (makers[0], name.lower()) if unmistakable and len(makers) == 1 and top not in brought else None
+        return (makers[0], name) if unmistakable and len(makers) == 1 and top not in brought else None
 
     return resolve
 
@@ -193,7 +193,7 @@ def entry(source, node, owner="", url=""):
     name = f"{owner}.{node.name}" if owner else node.name
     level = "####" if owner else "###"
     where = f"[source]({url}){{.api-source}}\n\n" if url else ""
-    return (f"{level} {name} {{#{name.lower()} .api}}\n\n{where}"
+    return (f"{level} {name} {{#{name} .api}}\n\n{where}"
             f"```python\n{signature(source, node)}\n```\n\n{described(node)}")
 
 
