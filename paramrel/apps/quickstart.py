@@ -100,7 +100,7 @@ def timed(seconds:dict, # phase → seconds: has one entry more after the block
     seconds[phase] = round(time.perf_counter() - start, 1)
 
 # %% ../../nbs/7_apps/05_quickstart.ipynb #d6652379
-def quickstart(out:str|Path="paramrel-quickstart", # folder to write; must not hold a run already
+def quickstart(out:str|Path, # folder to write; must not hold a run already
                seed:int=0, # of weights, order, noise and samples
                steps:int|None=None, # optimizer steps; None: the preset's
                reads:str="ahead", # when the encoder reads: "self", "data", "ahead" or "blend"

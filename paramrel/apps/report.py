@@ -228,8 +228,8 @@ def accuracies_around(config:dict # of a flow, for `make_flow`
 
 # %% ../../nbs/7_apps/04_report.ipynb #f9274967
 def data_sheet(setup:Setup, # names data, and what is to be changed about their flow
-               out:str|Path="data.png", # of the contact sheet; the curves stand beside it
-               split:str="train", # "test"; "valid" or "all" where the set has it
+               out:str|Path, # of the contact sheet; the curves stand beside it
+               split:str, # "train", "test"; "valid" or "all" where the set has it
                root:str|Path|None=None, # folder of the data; None: PARAMREL_DATA, else the cache folder
                download:bool=False, # fetch what is missing
                n:int=64, # images on the contact sheet
