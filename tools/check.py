@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import dataflow
 import house
 import pages
 import website
@@ -176,6 +177,7 @@ def plan():
     menu = root / "nbs/sidebar.yml"
     if not menu.exists() or menu.read_text(encoding="utf-8") != house.sidebar(root / "nbs"):
         yield "nbs/sidebar.yml: not in step with the notebooks: run python tools/house.py"
+    for problem in dataflow.differences(dataflow.wanted()): yield f"{problem}: run python tools/dataflow.py"
 
 
 # ---- each notebook
