@@ -177,7 +177,7 @@ def plan():
     menu = root / "nbs/sidebar.yml"
     if not menu.exists() or menu.read_text(encoding="utf-8") != house.sidebar(root / "nbs"):
         yield "nbs/sidebar.yml: not in step with the notebooks: run python tools/house.py"
-    for problem in dataflow.differences(dataflow.wanted()): yield f"{problem}: run python tools/dataflow.py"
+    yield from dataflow.differences(dataflow.wanted())
 
 
 # ---- each notebook
