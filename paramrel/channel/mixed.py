@@ -44,7 +44,8 @@ class MixedSchedule(Schedule):
         "w(t), the one time that networks see; `ValueError` unless all blocks share it"
         first, *others = self.schedules
         if any(warp(s) != warp(first) for s in others):
-            raise ValueError("schedules of the blocks need the same knots: networks see one time for a record")
+            raise ValueError("schedules of the blocks need the same knots: "
+                             "networks see one time for a record")
         return first.base_time(t)
 
     def beta(self, t:Tensor|float) -> Tensor: # t.shape + (E,)
@@ -182,8 +183,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
     "Records of mixed type: blocks of columns, each with its own flow"
     kind = "mixed"
 
-    def __init__(self,
-                 *blocks:tuple[BayesianFlow, int], # (flow, number of columns), in the order of the columns
+    def __init__(self, *blocks:tuple[BayesianFlow, int] # (flow, number of columns), in the columns' order
                 ):
         super().__init__([f for f, _ in blocks], [n for _, n in blocks])
         self.width = next((f.width for f in self.flows if f.width is not None), None)
@@ -228,8 +228,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
 
     def distance(self, a:Tensor, b:Tensor) -> Tensor: # (N, D)
         "How unlike each column is, block by block"
-        pairs = zip(self.split(a), self.split(b))
-        return side_by_side([f.distance(*pair) for f, pair in zip(self.flows, pairs)])
+        return side_by_side([f.distance(u, v) for f, u, v in zip(self.flows, self.split(a), self.split(b))])
 
     def step_kl(self, x:Tensor, p:MixedOutput, α:Tensor, generator=None) -> Tensor: # (B,) nats
         "KL of one message of accuracies α, (E,) or (B, E), summed over the blocks"
