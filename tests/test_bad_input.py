@@ -39,6 +39,7 @@ nan, inf = math.nan, math.inf
 zeros, ones = torch.zeros, torch.ones
 REAL, DISC = flows.ContinuousFlow(), flows.DiscretizedFlow(16)
 CLASSES, BITS = flows.DiscreteFlow(4, 1.), flows.BinaryFlow(9.)
+WARPED = schedules.LearnedSchedule(schedules.QuadraticSchedule(1.), (0., .1, 1.))
 MIXED = mixed.MixedFlow((flows.ContinuousFlow(bound=None), 1), (CLASSES, 1))
 BELIEF = BITS.output(zeros(4, 6), zeros(4, 6))
 
@@ -103,6 +104,12 @@ API = {
         r"knots=\(0.0, 0.7, 0.5, 1.0\) .*increase"),
     "too many knots": (lambda: schedules.evened_out(schedules.QuadraticSchedule(1.), times, ones(3), 33),
         r"knots=33 .* 3"),
+    "too many knots for the variance": (
+        lambda: schedules.least_variance(schedules.QuadraticSchedule(1.), times, ones(3)), r"knots=33 .* 3"),
+    "a warp of a warp": (lambda: schedules.LearnedSchedule(WARPED, (0., .5, 1.)),
+        r"base=LearnedSchedule needs to be .*inner"),
+    "a warp of a record": (lambda: schedules.LearnedSchedule(MIXED.schedule, (0., .5, 1.)),
+        r"base=MixedSchedule needs to be"),
     # flows
     "grey values to a continuous flow": (lambda: REAL.validate(torch.full((2, 4), 255.)),
         r"x has values in \[255, 255\], needs \[-1, 1\]"),
