@@ -243,6 +243,12 @@ API = {
         r"method='rk4' .*'euler'"),
     "inverting another kind": (lambda: samplers.invert(BITS, belief, torch.full((2, 6), .3), times),
         r"x has values between 0 and 1"),
+    "inverting along falling times": (lambda: samplers.invert(BITS, belief, bits(), times.flip(0)),
+        r"times=\[1.0, 0.5, 0.0\] .*increasing"),
+    "reversing along falling times": (lambda: samplers.reverse(BITS, belief, bits(), times.flip(0)),
+        r"times=\[1.0, 0.5, 0.0\] .*increasing"),
+    "a drawn guess without a generator": (lambda: samplers.reverse(BITS, belief, bits(), times, draw=True),
+        r"draw=True needs a generator"),
     "latents for a prior of another width": (lambda: latents.fit_latents(latents.LatentFlow(3), zeros(5, 2)),
         r"z has shape \(5, 2\), needs .*3"),
     "latents for a prior nan": (

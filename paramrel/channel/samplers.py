@@ -188,11 +188,12 @@ def ode(flow:BayesianFlow,
 # %% ../../nbs/1_channel/08_samplers.ipynb #6fcf4c6b
 def last_evidence(flow:BayesianFlow,
                   x:Tensor, # (B, *event) data
-                  times:Tensor, # increasing
+                  times:Tensor, # (n+1,) increasing
                   noise:bool, # a draw of N(β e, β I), or its mean?
                   generator:torch.Generator|None=None,
                  ) -> tuple[Tensor, Tensor]: # (B, …) float64, and β
     "Evidence about data at the end of a grid, and its accuracy"
+    check_grid(times)
     e = flow.embed(flow.validate(x)).double()
     β = flow.schedule.beta(float(times[-1])).to(e)
     η = flow.message(e, β, generator) if noise else β*e
@@ -201,7 +202,7 @@ def last_evidence(flow:BayesianFlow,
 def invert(flow:BayesianFlow,
            predict:Predict,
            x:Tensor, # (B, *event) data
-           times:Tensor, # (n+1,) from 0 to 1
+           times:Tensor, # (n+1,) increasing from 0 to 1: walked backwards
            method:str="multistep", # one of METHODS
            noise:bool=True, # start from a noisy η₁ ~ N(β(1)e, β(1)); False: from its mean
            generator:torch.Generator|None=None,
@@ -221,17 +222,20 @@ class Reversed(NamedTuple):
 def reverse(flow:BayesianFlow,
             predict:Predict,
             x:Tensor, # (B, *event) data
-            times:Tensor, # (n+1,) increasing
+            times:Tensor, # (n+1,) increasing: walked backwards
             generator:torch.Generator|None=None, # None: subtract the mean of each message; else a draw of it
+            draw:bool=False, # the guess: its mean ê, or a draw x′ ~ p_O (Eq. 5), which needs a generator
            ) -> Reversed:
     "Reverse sampling by the inverse Bayesian update with the model's own guess, Eq. 5"
     noise = generator is not None
+    if draw and not noise: raise ValueError("draw=True needs a generator: Eq. 5 draws x′ and its message")
     η, _ = last_evidence(flow, x, times, noise, generator)
     backwards = times.flip(0)
     moments = backwards.tolist()
     path, messages = [η], []
     for s, t in zip(moments[:-1], moments[1:]):
-        guess = predict(η, at(s, η)).mean.double()
+        p = predict(η, at(s, η))
+        guess = (flow.embed(p.sample(generator)) if draw else p.mean).double()
         α = flow.schedule.alpha(t, s)
         m = flow.message(guess, α, generator) if noise else α.to(guess)*guess
         η = η - m

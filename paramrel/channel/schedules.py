@@ -60,8 +60,8 @@ class ExponentialSchedule(Schedule):
         return -torch.expm1(-self.k*check_time(t))
 
     def clock(self, t:Tensor|float) -> Tensor:
-        "ln √β: the variable in which beliefs change smoothly, for multistep samplers"
-        return self.beta(t).log()/2
+        "asinh 2√β: the variable in which beliefs change smoothly, for multistep samplers"
+        return torch.asinh(2*self.beta(t).sqrt())
 
     def sigma(self, t:Tensor|float) -> Tensor:
         "√(1 − γ_t) = σ₁ᵗ, the noise that is left"

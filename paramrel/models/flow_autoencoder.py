@@ -214,8 +214,8 @@ SAMPLERS = ("ancestral", "sde", "sde-2", "ode")
 def sampler_grid(sampler:str, # one of SAMPLERS
                  steps:int, # n
                 ) -> Tensor: # (n+1,) from 0 to 1
-    "The times of a sampler"
-    return time_grid(steps, "uniform" if sampler == "ancestral" else "square")
+    "The times of a sampler: even where there is noise, τ² for the ODE"
+    return time_grid(steps, "square" if sampler == "ode" else "uniform")
 
 def run_sampler(sampler:str, # one of SAMPLERS
                 flow:BayesianFlow,
