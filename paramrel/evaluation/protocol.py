@@ -43,17 +43,17 @@ def some_of(n:int, # examples there are
 PROTOCOL = {
     "bound": "L_inf + L_r, upper bound on -ln p(x) of the model in continuous time, and of no sampler in n "
              "steps; nats per example, 8 draws of time and noise each; ± standard error over examples",
-    "bound_n": f"L_n + L_r with n = {STEPS}, upper bound on -ln p(x) of what {STEPS} ancestral steps generate, "
-               "the last answer drawn; otherwise as bound",
+    "bound_n": f"L_n + L_r with n = {STEPS}, upper bound on -ln p(x) of what {STEPS} ancestral steps "
+               "generate, the last answer drawn; otherwise as bound",
     "probe": "logistic regression on standardised z_sem of the test split, "
              "5 stratified shuffled folds (seed 0); mean and standard error over folds; floors beside it",
     "usage_gap": "flow loss with another example's z minus with its own, at 9 times; nats per example",
     "active_units": "latents whose mean varies by more than 0.01 (variance) over the test examples used",
-    "conditional": f"ancestral samples in {STEPS} steps with z fixed to z_sem of the source; label agreement by an RBF support "
-                   f"vector machine on pixels of up to {Limits().train:,} training examples; "
+    "conditional": f"ancestral samples in {STEPS} steps with z fixed to z_sem of the source; label "
+                   f"agreement by an RBF support vector machine on pixels of up to {Limits().train:,} training examples; "
                    f"up to {Limits().sources} sources",
-    "samples": f"pixels from {SAMPLES} samples in {STEPS} steps to the nearest of up to {Limits().train:,} training examples; "
-               f"up to {Limits().marks} held-out examples as the mark",
+    "samples": f"pixels from {SAMPLES} samples in {STEPS} steps to the nearest of up to {Limits().train:,} "
+               f"training examples; up to {Limits().marks} held-out examples as the mark",
 }
 
 # %% ../../nbs/6_evaluation/06_protocol.ipynb #03bc29bb
