@@ -50,8 +50,8 @@ PROTOCOL = {
     "usage_gap": "flow loss with another example's z minus with its own, at 9 times; nats per example",
     "active_units": "latents whose mean varies by more than 0.01 (variance) over the test examples used",
     "conditional": f"ancestral samples in {STEPS} steps with z fixed to z_sem of the source; label "
-                   f"agreement by an RBF support vector machine on pixels of up to {Limits().train:,} training examples; "
-                   f"up to {Limits().sources} sources",
+                   f"agreement by an RBF support vector machine on pixels of up to {Limits().train:,} "
+                   f"training examples; up to {Limits().sources} sources",
     "samples": f"pixels from {SAMPLES} samples in {STEPS} steps to the nearest of up to {Limits().train:,} "
                f"training examples; up to {Limits().marks} held-out examples as the mark",
 }
