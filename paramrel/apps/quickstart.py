@@ -156,6 +156,8 @@ def findings(m:dict # what `quickstart` returned
     return {
         "bound on −ln p(x)": f"{plus_minus(bound['total'])} nats, {bound['bits_per_dim']:.3f} bits/dim "
             f"(flow {bound['flow']['mean']:.1f} + reconstruction {bound['reconstruction']['mean']:.1f})",
+        f"the same in {m['bound_n']['n']} steps": f"{plus_minus(m['bound_n']['total'])} nats, "
+            "for samples drawn in as many",
         "linear probe, accuracy": ", ".join(probes),
         "is z used?": f"another digit's z costs {plus_minus(m['usage_gap']['average'])} nats; "
             f"{m['active_units']} latents active",

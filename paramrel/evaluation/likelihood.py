@@ -19,7 +19,7 @@ from .estimates import Estimate, estimate
 class BoundReport(NamedTuple):
     "An upper bound on −ln p(x), nats per example"
     z: str # "loop" or "once"
-    n: int|None # steps; None: continuous time
+    n: int|None # steps of the sampler whose p is bounded; None: continuous time
     flow: Estimate
     kl: Estimate
     reconstruction: Estimate
@@ -30,7 +30,7 @@ class BoundReport(NamedTuple):
 def bound_report(model:ParamReL,
                  x:Tensor, # (N, *shape)
                  z:str|None=None, # "loop", "once"; None: the one that suits model.reads
-                 n:int|None=None, # steps; None: continuous time
+                 n:int|None=None, # steps of the sampler whose p is bounded; None: continuous time
                  draws:int=8, # of noise and times, for each example
                  seed:int=0,
                  **kwargs, # bins and width for δ outputs

@@ -84,7 +84,7 @@ def receiver_belief(model:FlowAutoencoder,
 def upper_bound(model:FlowAutoencoder,
                 x:Tensor, # (B, *shape) data
                 z:str|None=None, # "loop" or "once"; None: "once" for reads="data", else "loop"
-                n:int|None=None, # steps; None: continuous time
+                n:int|None=None, # steps of the sampler that is bounded; None: the model in continuous time
                 bins:int|None=None, # how to see δ outputs at the end: number of bins
                 width:float|None=None, # or a standard deviation, in units of the data
                 generator:torch.Generator|None=None, # on x's device
