@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..noise import normal_like
 from ..channel.flows import BayesianFlow
 from ..channel.samplers import Predict, ancestral, invert, ode, reverse, time_grid
 from ..channel.paths import FlowPicture, flow_picture
@@ -63,7 +64,7 @@ def draw_subcodes(model:FlowAutoencoder,
                  ) -> Tensor: # (n, …) float64
     "u₀ ~ N(0, I)"
     η = model.flow.prior(n, model.shape, model.device)
-    return torch.empty_like(η).normal_(generator=generator).double()
+    return normal_like(η, generator).double()
 
 def condition(model:FlowAutoencoder,
               x:Tensor, # (B, *shape)
