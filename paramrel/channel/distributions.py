@@ -89,7 +89,7 @@ def pick(logits:Tensor, # (..., K)
          generator:torch.Generator|None=None, # on the logits' device
         ) -> Tensor: # (...) integers in 0…K−1
     "One draw from each categorical, by the Gumbel-max rule"
-    u = torch.empty(logits.shape, device=logits.device).exponential_(generator=generator) # in order of position
+    u = torch.empty(logits.shape, dtype=torch.float32, device=logits.device).exponential_(generator=generator)
     return (logits - u.clamp_min(torch.finfo(u.dtype).tiny).log()).argmax(-1)
 
 # %% ../../nbs/1_channel/03_distributions.ipynb #9e033a23

@@ -215,7 +215,7 @@ def watch(model:FlowAutoencoder,
     "Sample, and keep the beliefs"
     if frames < 2: raise ValueError(f"frames={frames} needs to be at least 2: the first and the last")
     times, seen = sampler_grid(sampler, steps), []
-    keep = set(torch.linspace(0, steps, frames).round().long().tolist())
+    keep = set(torch.linspace(0, steps, frames, dtype=torch.float64).round().long().tolist())
 
     def look(i, η, p):
         if i in keep: seen.append((times[i], model.flow.expected(η, times[i].item()), p.mean))
