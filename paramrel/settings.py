@@ -191,7 +191,8 @@ class Setup:
     # images are resized to size × size; None: as they are, 64 for folders
     size: Annotated[int|None, Range(4, 65536)] = None
     crop: Annotated[int, Range(64, 178)] = 148 # pixels of CelebA's centre crop: 148 or 128
-    beta1: float|None = None # accuracy β(1) of binary and discrete data; None: what suits the kind
+    # β₁ of bits and classes, whose accuracy β(1) is β₁ and K·β₁; None: what suits the kind
+    beta1: float|None = None
     # noise σ₁ of continuous and discretized data at t = 1; None: what suits the kind
     sigma1: float|None = None
     # what the network predicts for continuous and discretized data; None: v

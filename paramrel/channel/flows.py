@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..settings import SIGMA1
-from ..checks import can_look, check_range, need_float, need_shape
+from ..checks import at_least_float32, can_look, check_range, need_float, need_shape
 from ..noise import Noise, normal_like
 from .schedules import ExponentialSchedule, LearnedSchedule, QuadraticSchedule
 from .bins import bin_centre, bin_index
@@ -76,7 +76,7 @@ class EventPictures:
     def distance(self, a:Tensor, b:Tensor # (N, *event) data
                 ) -> Tensor: # (N, *event)
         "How unlike each variable is: 0 or 1 for classes, the absolute difference for real values"
-        return (a - b).abs() if a.is_floating_point() else (a != b).float()
+        return (at_least_float32(a) - b).abs() if a.is_floating_point() else (a != b).float()
 
     def picture(self, x:Tensor # (N, *event) data
                ) -> Tensor: # (N, *event): integers are bits, floats lie in [−1, 1]
@@ -118,6 +118,7 @@ class BayesianFlow(EventShapes, EventPictures):
                 generator:Noise=None, # on e's device
                ) -> Tensor: # evidence, shaped like e
         "Sender distribution p_S in evidence units: m ~ N(α e, α I)"
+        e = at_least_float32(e)
         α = per_example(α, e)
         return α*e + α.sqrt()*normal_like(e, generator)
 
@@ -143,6 +144,7 @@ def input_mean(schedule:RealSchedule,
                t:Tensor|float, # a number or (B,)
               ) -> Tensor: # μ, (B, *event)
     "Mean of the input distribution, μ = η/(1+β)"
+    η = at_least_float32(η)
     return η*per_example(schedule.sigma(t)**2, η)
 
 # %% ../../nbs/1_channel/04_flows.ipynb #e60dd33a
@@ -219,6 +221,7 @@ class RealFlow(BayesianFlow):
               η:Tensor, t:Tensor|float,
              ) -> tuple[Tensor, Tensor]: # x̂ (B, *event), and the size of one unit of h
         "The network's guess at x, by `prediction`, clipped if that is wanted"
+        h, η = at_least_float32(h), at_least_float32(η)
         x_hat, unit = PREDICTIONS[self.prediction](self.schedule, h, η, t)
         return x_hat.clamp(-self.bound, self.bound) if self.clip else x_hat, unit
 
@@ -250,7 +253,7 @@ class ContinuousFlow(RealFlow):
 
     def embed(self, x:Tensor) -> Tensor: # (B, *event)
         "e(x) = x"
-        return x
+        return at_least_float32(x)
 
     def output(self, h:Tensor, # (B, *event)
                η:Tensor, # (B, *event)
@@ -261,7 +264,8 @@ class ContinuousFlow(RealFlow):
 
     def step_kl(self, x:Tensor, p:Output, α:Tensor, generator=None) -> Tensor: # (B,) nats
         "KL of one message of accuracy α under sender and receiver, exact: ½α‖x − x̂‖²"
-        return event_sum(per_example(α, x)*(self.embed(x) - p.mean).square())/2
+        e = self.embed(x)
+        return event_sum(per_example(α, e)*(e - p.mean).square())/2
 
     def kl_rate(self, x:Tensor, p:Output, t:Tensor) -> Tensor: # (B,) nats per unit of time
         "½β′(t) ‖x − x̂‖²"
@@ -409,7 +413,8 @@ class BinaryFlow(FiniteFlow):
 
     def embed(self, x:Tensor) -> Tensor: # (B, *event)
         "−1 for 0, +1 for 1"
-        return 2*x.to(x.dtype if x.is_floating_point() else torch.get_default_dtype()) - 1
+        x = at_least_float32(x) if x.is_floating_point() else x.to(torch.get_default_dtype())
+        return 2*x - 1
 
     def params(self, η:Tensor, t=None) -> Tensor: # (B, *event) probabilities of a 1
         "θ = P(x=1) = sigmoid(2η)"
@@ -455,7 +460,7 @@ class DiscretizedFlow(RealFlow, FiniteFlow):
 
     def embed(self, x:Tensor) -> Tensor: # (B, *event)
         "Centre of the bin that holds x"
-        return bin_centre(self.index(x), self.bins, x.dtype)
+        return bin_centre(self.index(x), self.bins, at_least_float32(x).dtype)
 
     def index(self, x:Tensor) -> Tensor: # (B, *event) integers in 0…K−1
         "Number of the bin that holds x"
@@ -466,7 +471,7 @@ class DiscretizedFlow(RealFlow, FiniteFlow):
                t:Tensor|float) -> DiscretizedNormal:
         "Output distribution N(x̂, σ̂²) integrated over the bins"
         need_shape(h, (*η.shape, 2), "DiscretizedFlow")
-        h1, h2 = h.unbind(-1)
+        h1, h2 = at_least_float32(h).unbind(-1)
         x_hat, unit = self.guess(h1, η, t)
         width = unit*h2.clamp(-20, 20).exp()
         return DiscretizedNormal(x_hat, width.clamp(1e-3, 10), self.bins)

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..checks import can_look, need_shape
+from ..checks import at_least_float32, can_look, need_shape
 from ..noise import Noise, normal_like
 from .schedules import LearnedSchedule, Schedule
 from .distributions import Output
@@ -202,12 +202,13 @@ class MixedFlow(RecordShapes, BayesianFlow):
 
     def embed(self, x:Tensor) -> Tensor: # (B, E)
         "The blocks' embeddings, concatenated"
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+        dtype = at_least_float32(x).dtype if x.is_floating_point() else torch.get_default_dtype()
         return side_by_side([f.embed(b).to(dtype) for f, b in zip(self.flows, self.split(x))])
 
     def message(self, e:Tensor, α:Tensor|float, # accuracies (E,) or (B, E), or one number for all
                 generator:Noise=None) -> Tensor: # (B, E)
         "m ~ N(α e, α I), every coordinate with its own accuracy"
+        e = at_least_float32(e)
         α = torch.as_tensor(α).to(e)
         return α*e + α.sqrt()*normal_like(e, generator)
 

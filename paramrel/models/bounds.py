@@ -95,7 +95,7 @@ def upper_bound(model:FlowAutoencoder,
     flow, e = model.flow, model.flow.embed(model.check(x))
     t, end = dealt_times(len(x), generator, x.device), torch.ones(len(x), device=x.device)
     if n is not None:
-        i = (t*n).long() + 1  # the step, 1 … n
+        i = (t.double()*n).long() + 1  # the step, 1 … n
         t = (i - 1)/n
     with evaluating(model):
         sent = send_latent(model, e, generator) if z == "once" else None

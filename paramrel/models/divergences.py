@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..checks import at_least_float32
 from ..noise import Noise, normal_like
 
 # %% ../../nbs/3_models/01_divergences.ipynb #1ada25e7
@@ -19,6 +20,7 @@ def kl_standard_normal(mean:Tensor, # (B, d)
                        logvar:Tensor, # (B, d) ln σ²
                       ) -> Tensor: # (B,) nats, ≥ 0
     "KL[N(μ, diag σ²) ‖ N(0, I)], the rate term of Eq. 3"
+    mean, logvar = at_least_float32(mean), at_least_float32(logvar)
     return (mean.square() + torch.expm1(logvar) - logvar).sum(-1)/2
 
 # %% ../../nbs/3_models/01_divergences.ipynb #ba7914de
@@ -97,12 +99,13 @@ def mmd(z:Tensor, # (N, d) a crowd, N ≥ 2
     "Squared maximum mean discrepancy D_MMD[q(z) ‖ p(z)], Eq. 7"
     if z.dim() != 2 or len(z) < 2:
         raise ValueError(f"z has shape {tuple(z.shape)}, mmd needs (N, d) with N ≥ 2")
-    kernel, d = kernel or RBF(), z.shape[1]
+    z, kernel, d = at_least_float32(z), kernel or RBF(), z.shape[1]
     if z_prior is None and isinstance(kernel, RBF):
         return mean_within(kernel(z, z), unbiased) - 2*kernel.to_prior(z).mean() + kernel.within_prior(d)
     if z_prior is None: z_prior = normal_like(z, generator)
     if z_prior.dim() != 2 or len(z_prior) < 2 or z_prior.shape[1] != d:
         raise ValueError(f"z_prior has shape {tuple(z_prior.shape)}, mmd needs (M, {d}) with M ≥ 2")
+    z_prior = at_least_float32(z_prior)
     within = mean_within(kernel(z, z), unbiased)
     across = kernel(z, z_prior).mean()
     return within - 2*across + mean_within(kernel(z_prior, z_prior), unbiased)

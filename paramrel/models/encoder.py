@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..checks import at_least_float32
 from ..noise import Noise, normal_like, uniform_like
 from ..channel.flows import BayesianFlow, per_example
 from .divergences import kl_standard_normal
@@ -67,6 +68,7 @@ def expected_evidence(flow:BayesianFlow,
                       t:Tensor, # (B,)
                      ) -> Tensor: # β(t) e(x)
     "The flow's mean, without its noise: for t=1, where hardly any is left; for t<1 it would give x away"
+    e = at_least_float32(e)
     return per_example(flow.schedule.beta(t), e)*e
 
 # %% ../../nbs/3_models/02_encoder.ipynb #56a8f9b8

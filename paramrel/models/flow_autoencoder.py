@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_range
+from ..checks import at_least_float32, check_range
 from ..noise import Noise
 from ..channel.distributions import Output
 from ..channel.flows import BayesianFlow
@@ -100,6 +100,7 @@ class FlowNetworks(nn.Module):
              s:Tensor, # (B,) its times
             ) -> Latent:
         "Self-encoder q(z | θ_s, s)"
+        η = at_least_float32(η)
         return self.encoder(self.seen(η, s), self.flow.schedule.base_time(s))
 
     def decode(self, η:Tensor, # (B, …) evidence
@@ -107,6 +108,7 @@ class FlowNetworks(nn.Module):
                z:Tensor, # (B, d)
               ) -> Output:
         "Output distribution p_O(x | ψ(θ_t, z), t)"
+        η = at_least_float32(η)
         h = self.decoder(self.seen(η, t), self.flow.schedule.base_time(t), z.to(self.dtype)).to(η.dtype)
         return self.flow.output(taken_back(h, self.flow, self.shape), η, t)
 

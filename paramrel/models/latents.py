@@ -9,7 +9,7 @@ __all__ = ['LatentFlow', 'need_latents', 'new_share', 'fit_latents']
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_range
+from ..checks import at_least_float32, check_range
 from ..channel.distributions import Delta
 from ..channel.flows import ContinuousFlow
 from ..channel.losses import continuous_time_loss, stratified_times
@@ -83,6 +83,7 @@ def fit_latents(prior:LatentFlow, # trained in place
     "Fit the latent prior: AdamW, half a cosine, moving average of the weights"
     if steps < 1: raise ValueError(f"steps={steps} needs to be at least 1")
     need_latents(z, len(prior.mean))
+    z = at_least_float32(z)
     prior.mean.copy_(z.mean(0))
     prior.scale.copy_(z.std(0).clamp_min(1e-6))
     weights, size = list(prior.net.parameters()), min(batch, len(z))

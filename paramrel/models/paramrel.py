@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..settings import loss_weights, preset
+from ..checks import at_least_float32
 from ..noise import Noise, batch_generator
 from ..channel.flows import BayesianFlow
 from ..channel.losses import continuous_time_loss, stratified_times
@@ -35,7 +36,7 @@ class Losses(NamedTuple):
     "Parts of the objective, scalars, nats per example (mmd: unweighted)"
     flow: Tensor # L∞
     kl: Tensor # E KL[q ‖ p]
-    mmd: Tensor # D_MMD[q(z) ‖ p(z)]
+    mmd: Tensor # D_MMD[q(z) ‖ p(z)]; 0 where it has no weight and the examples are too few to tell
     total: Tensor # flow + (1−γ)·kl + (γ+λ−1)·D·mmd
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #c0ffee06
@@ -57,7 +58,7 @@ def times_for(x:Tensor, # (B, …)
              ) -> Tensor: # (B,)
     "A time for each example; `ValueError` when there are others"
     if t is None: return stratified_times(len(x), generator, x.device)
-    if t.shape == x.shape[:1]: return t
+    if t.shape == x.shape[:1]: return at_least_float32(t)
     raise ValueError(f"t has shape {tuple(t.shape)}, needs ({len(x)},): a time for each example")
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #3428e091
@@ -78,9 +79,13 @@ def objective(model:"ParamReL",
         kl = q.kl().mean()
         batch = torch.cat([z, t[:, None]], 1)  # (B, d+1)
         if gather: batch = gather(batch)  # of all parts
-        if len(batch) < 2:
+        few = len(batch) < 2*model.mmd_groups
+        if few and mmd_weight and len(batch) < 2:
             raise ValueError(f"x has shape {tuple(x.shape)}, the MMD needs at least 2 examples")
-        gap = mmd_over_t(batch[:, :-1], batch[:, -1], model.mmd_groups, kernel, batch_generator(generator))
+        if few and not mmd_weight: gap = kl.new_zeros(())
+        else:
+            z, t = batch[:, :-1], batch[:, -1]
+            gap = mmd_over_t(z, t, model.mmd_groups, kernel, batch_generator(generator))
     return Losses(flow, kl, gap, flow + kl_weight*kl + mmd_weight*model.dims*gap)
 
 # %% ../../nbs/3_models/06_paramrel.ipynb #5a1a0e73
@@ -193,8 +198,9 @@ class ParamReL(FlowAutoencoder, Saved):
             "gamma": self.gamma, "lam": self.lam, "mmd_groups": self.mmd_groups}
 
     def check_batch(self, examples:int): # at once
-        "`ValueError` unless so many are enough for the objective: two in each group of the MMD"
-        if self.mmd_groups <= examples//2: return
+        "`ValueError` unless so many are enough for the objective: two in each group of the MMD, if it counts"
+        _, mmd_weight = loss_weights(self.gamma, self.lam)
+        if not mmd_weight or self.mmd_groups <= examples//2: return
         raise ValueError(f"mmd_groups={self.mmd_groups} needs to be at most {examples//2}: "
                          "two examples of a micro-batch in each")
 

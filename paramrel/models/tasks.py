@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..noise import normal_like
 from ..channel.flows import BayesianFlow
 from ..channel.samplers import Predict, ancestral, invert, ode, reverse, time_grid
 from ..channel.paths import FlowPicture, flow_picture
@@ -63,7 +64,7 @@ def draw_subcodes(model:FlowAutoencoder,
                  ) -> Tensor: # (n, …) float64
     "u₀ ~ N(0, I)"
     η = model.flow.prior(n, model.shape, model.device)
-    return torch.empty_like(η).normal_(generator=generator).double()
+    return normal_like(η, generator).double()
 
 def condition(model:FlowAutoencoder,
               x:Tensor, # (B, *shape)
@@ -214,7 +215,7 @@ def watch(model:FlowAutoencoder,
     "Sample, and keep the beliefs"
     if frames < 2: raise ValueError(f"frames={frames} needs to be at least 2: the first and the last")
     times, seen = sampler_grid(sampler, steps), []
-    keep = set(torch.linspace(0, steps, frames).round().long().tolist())
+    keep = set(torch.linspace(0, steps, frames, dtype=torch.float64).round().long().tolist())
 
     def look(i, η, p):
         if i in keep: seen.append((times[i], model.flow.expected(η, times[i].item()), p.mean))

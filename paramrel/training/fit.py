@@ -194,10 +194,11 @@ def check(model:Trainable, data:Dataset, config:TrainConfig, processes:int):
     if batch % (processes*parts):
         raise ValueError(f"batch_size={batch} needs to be a multiple of {processes} processes "
                          f"× accumulate={parts}")
-    if batch//parts < 2:
+    try: model.check_batch(batch//parts)
+    except ValueError as err:
+        if batch//parts > 1: raise
         raise ValueError(f"batch_size={batch} with accumulate={parts} leaves one example at a time: "
-                         "the MMD needs 2")
-    model.check_batch(batch//parts)
+                         "the MMD needs 2") from err
     if tuple(data.shape) != model.shape:
         raise ValueError(f"data has examples of shape {tuple(data.shape)}, the model needs {model.shape}")
     x = data.x if isinstance(data.x, Tensor) else data.take([0, 1])
