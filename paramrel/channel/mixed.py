@@ -183,8 +183,7 @@ class MixedFlow(RecordShapes, BayesianFlow):
     "Records of mixed type: blocks of columns, each with its own flow"
     kind = "mixed"
 
-    def __init__(self, *blocks:tuple[BayesianFlow, int] # (flow, number of columns), in the columns' order
-                ):
+    def __init__(self, *blocks:tuple[BayesianFlow, int]): # (flow, number of columns), in the columns' order
         super().__init__([f for f, _ in blocks], [n for _, n in blocks])
         self.width = next((f.width for f in self.flows if f.width is not None), None)
 
