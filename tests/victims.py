@@ -129,4 +129,5 @@ def same(a, b):
     read = [Path(out)/"model"/"model.safetensors" for out in (a, b)]
     logs = [[{k: v for k, v in line.items() if k not in ("images_per_second", "peak_mb")}
              for line in read_lines(Path(out)/"log.jsonl")] for out in (a, b)]
+    if not all(weights.exists() for weights in read): return False
     return read[0].read_bytes() == read[1].read_bytes() and logs[0] == logs[1]

@@ -41,12 +41,10 @@ class MixedSchedule(Schedule):
         return torch.cat([p[..., None].expand(*p.shape, w) for p, w in zip(parts, self.widths)], -1)
 
     def base_time(self, t:Tensor|float) -> Tensor|float: # like t
-        "w(t), the one time that networks see; `ValueError` unless all blocks share it"
+        "The one time that networks see: w(t) where all blocks share the warp w, else t"
         first, *others = self.schedules
-        if any(warp(s) != warp(first) for s in others):
-            raise ValueError("schedules of the blocks need the same knots: "
-                             "networks see one time for a record")
-        return first.base_time(t)
+        shared = all(warp(s) == warp(first) for s in others)
+        return first.base_time(t) if shared else t
 
     def beta(self, t:Tensor|float) -> Tensor: # t.shape + (E,)
         "Accuracy accumulated by time t"
