@@ -15,6 +15,7 @@ import pytest
 import torch
 import victims
 from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm as progress
 from victims import Victim, logged, outside, same, saved, train
 
 from paramrel.training.checkpoints import checkpoints, load_checkpoint
@@ -117,6 +118,24 @@ def command(out):
     return {"said": said, "steps": steps, "ends": ends, "same": same(run, alone)}
 
 
+def kill_while_drawing(out):
+    "A victim that is killed while it draws its bar, and what becomes of the next that draws one."
+    drawing = Path(out)/"drawing"
+
+    def draw():
+        with progress.get_lock():
+            drawing.touch()
+            time.sleep(100)
+
+    first = Victim(draw).until(drawing.exists)
+    first.send(signal.SIGKILL)
+    first.end()
+    deadline = time.monotonic() + 20
+    second = Victim(lambda: progress(total=1, disable=True)).until(lambda: time.monotonic() > deadline)
+    second.send(signal.SIGKILL)
+    return second.end()[0]
+
+
 if __name__ == "__main__":
     victims.answer(globals())
     sys.exit()
@@ -158,6 +177,10 @@ def test_the_command_is_stopped_and_killed_and_resumed(tmp_path):
                                                  f"resume with --resume: {tmp_path/'run'}")
     assert [status for status, _ in done["said"][2:]] == [-9, -9]
     assert [status for status, _ in done["ends"]] == [0, 0] and done["same"]
+
+
+def test_a_victim_locks_no_other_out(tmp_path):
+    assert outside(__file__, ("kill_while_drawing", str(tmp_path))) == [0]
 
 
 # ---- files that are not what they should be

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -20,6 +21,7 @@ from paramrel.training.fit import Stopped, fit
 from paramrel.training.state import TrainState
 
 tqdm.monitor_interval = 0  # no second thread: only the one that forks lives on in the child
+tqdm.set_lock(threading.RLock())  # tqdm's own is shared by forks: who is killed while drawing locks out the rest
 
 
 def data():
