@@ -21,7 +21,7 @@ from paramrel.training.fit import Stopped, fit
 from paramrel.training.state import TrainState
 
 tqdm.monitor_interval = 0  # no second thread: only the one that forks lives on in the child
-tqdm.set_lock(threading.RLock())  # tqdm's own is shared by forks: who is killed while drawing locks out the rest
+tqdm.set_lock(threading.RLock())  # forks share the usual one: who is killed while drawing locks out the rest
 
 
 def data():
