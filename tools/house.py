@@ -80,15 +80,15 @@ def sidebar(nbs):
     return "\n".join(lines) + "\n"
 
 
-def main():
-    file = root / "nbs/sidebar.yml"
-    made = sidebar(root / "nbs")
+def written_or_checked(path, text):
+    "What a tool that makes one file does: writes it, or with --check asks whether it is the one there."
+    name, tool = path.relative_to(root), Path(sys.argv[0]).name
     if sys.argv[1:] == ["--check"]:
-        if file.exists() and file.read_text(encoding="utf-8") == made: return
-        raise SystemExit("nbs/sidebar.yml is not in step with the notebooks: run python tools/house.py")
-    if sys.argv[1:]: raise SystemExit("usage: python tools/house.py [--check]")
-    file.write_text(made, encoding="utf-8")
+        if path.exists() and path.read_text(encoding="utf-8") == text: return
+        raise SystemExit(f"{name} is not in step with the notebooks: run python tools/{tool}")
+    if sys.argv[1:]: raise SystemExit(f"usage: python tools/{tool} [--check]")
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    written_or_checked(root / "nbs/sidebar.yml", sidebar(root / "nbs"))

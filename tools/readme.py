@@ -8,10 +8,9 @@ file and a markdown image: a figure stored as a cell's result has no place in a 
 import json
 import posixpath
 import re
-import sys
-from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent
+from house import root, written_or_checked
+
 # A target in `](target)` or in an HTML attribute, unless it is absolute, an anchor or has a scheme.
 link = re.compile(r"""(\]\(|(?:src|href)=["'])(?![a-z]+:|[#/])([^)\s"'#]+)""")
 fenced = re.compile(r"(^```.*?^```)", re.M | re.S)
@@ -45,16 +44,7 @@ def blocks(cell):
     yield from results(cell)
 
 
-def main():
-    cells = json.loads((root / "nbs/index.ipynb").read_text(encoding="utf-8"))["cells"]
-    made = "\n\n".join(block for cell in cells for block in blocks(cell) if block) + "\n"
-    readme = root / "README.md"
-    if sys.argv[1:] == ["--check"]:
-        if readme.exists() and readme.read_text(encoding="utf-8") == made: return
-        raise SystemExit("README.md is not in step with nbs/index.ipynb: run python tools/readme.py")
-    if sys.argv[1:]: raise SystemExit("usage: python tools/readme.py [--check]")
-    readme.write_text(made, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    cells = json.loads((root / "nbs/index.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n\n".join(block for cell in cells for block in blocks(cell) if block) + "\n"
+    written_or_checked(root / "README.md", text)

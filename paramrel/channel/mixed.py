@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FLOWS', 'ARGUMENTS', 'warp', 'MixedSchedule', 'MixedOutput', 'side_by_side', 'cut', 'RecordShapes', 'need_whole',
-           'MixedFlow', 'flow_config', 'make_flow']
+           'RecordEvidence', 'MixedFlow', 'flow_config', 'make_flow']
 
 # %% ../../nbs/1_channel/05_mixed.ipynb #740f223b
 import math
@@ -176,14 +176,9 @@ def need_whole(x:Tensor, # (B, columns) of classes
     if can_look(x) and not (whole == x).all():
         raise ValueError("x has fractions in a categorical column: class numbers are whole")
 
-# %% ../../nbs/1_channel/05_mixed.ipynb #592c73bb
-class MixedFlow(RecordShapes, BayesianFlow):
-    "Records of mixed type: blocks of columns, each with its own flow"
-    kind = "mixed"
-
-    def __init__(self, *blocks:tuple[BayesianFlow, int]): # (flow, number of columns), in the columns' order
-        super().__init__([f for f, _ in blocks], [n for _, n in blocks])
-        self.width = next((f.width for f in self.flows if f.width is not None), None)
+# %% ../../nbs/1_channel/05_mixed.ipynb #18aba7ac
+class RecordEvidence(RecordShapes, BayesianFlow):
+    "What a network is shown of a record: messages, and the parameters of the input distribution"
 
     @property
     def schedule(self) -> MixedSchedule:
@@ -216,6 +211,19 @@ class MixedFlow(RecordShapes, BayesianFlow):
     def inputs_of(self, θ:Tensor) -> Tensor: # (B, E)
         "What the network sees, block by block"
         return side_by_side([f.inputs_of(b) for f, b in zip(self.flows, θ.split(self.widths, 1))])
+
+    def expected(self, η:Tensor, t:Tensor|float) -> Tensor: # (B, E)
+        "E[e(x)] under the input distribution, block by block"
+        return side_by_side([f.expected(b, t) for f, b in zip(self.flows, self.split_evidence(η))])
+
+# %% ../../nbs/1_channel/05_mixed.ipynb #592c73bb
+class MixedFlow(RecordEvidence):
+    "Records of mixed type: blocks of columns, each with its own flow"
+    kind = "mixed"
+
+    def __init__(self, *blocks:tuple[BayesianFlow, int]): # (flow, number of columns), in the columns' order
+        super().__init__([f for f, _ in blocks], [n for _, n in blocks])
+        self.width = next((f.width for f in self.flows if f.width is not None), None)
 
     def output(self, h:Tensor, η:Tensor, # (B, H) and (B, E)
                t:Tensor|float) -> MixedOutput:

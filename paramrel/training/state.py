@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOMENTS', 'total_steps', 'learning_rate', 'ema_decay', 'is_good', 'count_bad', 'copy_into', 'adamw',
-           'restored_moments', 'TrainState']
+           'restored_moments', 'KeptState', 'TrainState']
 
 # %% ../../nbs/5_training/03_state.ipynb #861e43ac
 import math
@@ -71,9 +71,9 @@ def restored_moments(p:nn.Parameter, name:str, saved:Mapping[str, Tensor]) -> di
     state = {moment: torch.empty_like(p).copy_(saved[f"adam.{moment}.{name}"]) for moment in MOMENTS}
     return {"step": saved[f"adam.step.{name}"].to(p.device)} | state
 
-# %% ../../nbs/5_training/03_state.ipynb #78daa426
-class TrainState:
-    "Model, its moving average and AdamW, as one thing that can take a step and be saved"
+# %% ../../nbs/5_training/03_state.ipynb #7535bf07
+class KeptState:
+    "Model, its moving average and AdamW, as what a checkpoint holds"
 
     def __init__(self, model:Trainable, config:TrainConfig,
                  examples:int): # of the data set
@@ -85,21 +85,6 @@ class TrainState:
         self.sums = torch.zeros(len(model.losses._fields) + 2, device=model.device) # for the log's next line
         self.bad = torch.tensor([0, -1, 0], device=model.device) # see `count_bad`
         self.line:dict|None = None # the log's last
-
-    def update(self, losses:Tensor): # (F,) the fields of this step's loss
-        "One AdamW step from the gradients at hand, unless they are bad, and the average after it"
-        params = list(self.params.values())
-        norm = nn.utils.clip_grad_norm_(params, self.config.clip or math.inf)
-        good = is_good(losses, norm, self.config.explode)
-        for group in self.opt.param_groups: group["lr"] = learning_rate(self.step, self.total, self.config)
-        self.opt.found_inf = (~good).float()
-        self.opt.step()
-        self.opt.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.ema.values()), params, 1 - ema_decay(self.step, self.config))
-        self.sums += torch.where(good, torch.cat([losses, torch.stack([norm, good.float()])]), 0.)
-        self.bad = count_bad(self.bad, good, self.step)
-        self.step += 1
 
     def tensors(self) -> dict[str, Tensor]:
         "Everything a checkpoint holds"
@@ -124,6 +109,25 @@ class TrainState:
         for name, p in self.params.items(): self.opt.state[p] = restored_moments(p, name, saved)
         self.sums, self.bad = saved["log.tally"].to(self.sums), saved["log.bad"].to(self.bad)
         self.step = step
+
+# %% ../../nbs/5_training/03_state.ipynb #78daa426
+class TrainState(KeptState):
+    "Model, its moving average and AdamW, as one thing that can take a step and be saved"
+
+    def update(self, losses:Tensor): # (F,) the fields of this step's loss
+        "One AdamW step from the gradients at hand, unless they are bad, and the average after it"
+        params = list(self.params.values())
+        norm = nn.utils.clip_grad_norm_(params, self.config.clip or math.inf)
+        good = is_good(losses, norm, self.config.explode)
+        for group in self.opt.param_groups: group["lr"] = learning_rate(self.step, self.total, self.config)
+        self.opt.found_inf = (~good).float()
+        self.opt.step()
+        self.opt.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.ema.values()), params, 1 - ema_decay(self.step, self.config))
+        self.sums += torch.where(good, torch.cat([losses, torch.stack([norm, good.float()])]), 0.)
+        self.bad = count_bad(self.bad, good, self.step)
+        self.step += 1
 
     @contextmanager
     def averaged(self) -> Iterator[Trainable]:
