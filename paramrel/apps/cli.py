@@ -54,7 +54,7 @@ def quickstart_command(
 def run_folder(start:str, out:str|None, resume:bool, setup:Setup, seed:int) -> str:
     "Where a training writes: as the user says, else into the run that is resumed, else a folder of its own"
     if out: return out
-    if not resume: return f"runs/{Path(setup.data).name}-{setup.reads}-{seed}"
+    if not resume: return f"runs/{Path(setup.data).name}-{setup.reads or setup.model}-{seed}"
     if start in PRESETS:
         raise ValueError("--resume needs the folder of a run: paramrel train RUN --resume, "
                          f"or --out beside {start}")

@@ -54,7 +54,7 @@ def build(setup:Setup, data:Dataset,
         raise ValueError(f"{name}={asked[name]} has no meaning for {suits['kind']}, the data's kind of flow")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ParamReL(make_flow(suits | asked), data.shape, **setup.model())
+        return ParamReL(make_flow(suits | asked), data.shape, **setup.arguments())
 
 # %% ../../nbs/7_apps/02_runs.ipynb #c2895fa4
 def tensorboard_writer() -> type:

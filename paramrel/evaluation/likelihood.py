@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..channel.losses import bits_per_dim
-from ..models.paramrel import ParamReL
+from ..models.flow_autoencoder import LatentModel
 from .estimates import Estimate, estimate
 
 # %% ../../nbs/6_evaluation/04_likelihood.ipynb #eb179821
@@ -27,9 +27,9 @@ class BoundReport(NamedTuple):
     bits_per_dim: float
 
 # %% ../../nbs/6_evaluation/04_likelihood.ipynb #e29e2509
-def bound_report(model:ParamReL,
+def bound_report(model:LatentModel,
                  x:Tensor, # (N, *shape)
-                 z:str|None=None, # "loop", "once"; None: the one that suits model.reads
+                 z:str|None=None, # "loop", "once"; None: the model's `usual_bound`
                  n:int|None=None, # steps of the sampler whose p is bounded; None: continuous time
                  draws:int=8, # of noise and times, for each example
                  seed:int=0,
@@ -37,7 +37,7 @@ def bound_report(model:ParamReL,
                 ) -> BoundReport:
     "Bound on −ln p(x) with its parts and their standard errors"
     if draws < 1: raise ValueError(f"draws={draws} needs to be at least 1")
-    if not z: z = "once" if model.reads == "data" else "loop"
+    z = z or model.usual_bound
     g = torch.Generator(x.device).manual_seed(seed)
     bounds = [torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]  # (4, N) each
     flow, kl, reconstruction, total = torch.stack(bounds).mean(0).cpu()

@@ -12,10 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..channel.losses import continuous_time_loss
-from ..models.encoder import reading
-from ..models.flow_autoencoder import evaluating
-from ..models.paramrel import ParamReL
+from ..models.flow_autoencoder import LatentModel, evaluating
+from ..models.tasks import need_latent
 from .estimates import Estimate, estimate
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #03d30228
@@ -35,31 +33,27 @@ class UsageGap(NamedTuple):
     average: Estimate # over t, nats
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #d65224b0
-def losses_own_other(model:ParamReL,
+def losses_own_other(model:LatentModel,
                      x:Tensor, # (N, *shape)
-                     t:float, # in (0, 1)
+                     t:float, # in (0, 1); means nothing to a model without a path
                      generator:torch.Generator, # on x's device
                     ) -> tuple[Tensor, Tensor]: # (N,) each, nats per unit of time
     "Flow loss at t with each example's own z, and with another example's"
-    e = model.flow.embed(x)
-    t = torch.full((len(x),), t, device=x.device)
-    η = model.flow.message(e, model.flow.schedule.beta(t), generator)
-    q = model.read(*reading(model.flow, e, η, t, model.reads, generator))
-    z = model.encoder.draw(q, generator)
-    def loss(z): return continuous_time_loss(model.flow, x, model.decode(η, t, z), t)
+    z, loss = model.given_latents(x, t, generator)
     return loss(z), loss(z[another_example(len(x), generator)])
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #4a120025
-def usage_gap(model:ParamReL,
+def usage_gap(model:LatentModel,
               x:Tensor, # (N, *shape), N ≥ 2
-              times:int=9, # evenly spaced inside (0, 1)
+              times:int=9, # evenly spaced inside (0, 1); a model without a path has one loss, given at t = 1
               seed:int=0) -> UsageGap:
     "How much the decoder loses, at each t, when z is another example's"
     if len(x) < 2: raise ValueError(f"x has shape {tuple(x.shape)}, another example's z needs at least 2")
     if times < 1: raise ValueError(f"times={times} needs to be at least 1")
+    need_latent(model, "a usage gap")
     model.check(x)
     g = torch.Generator(x.device).manual_seed(seed)
-    ts = ((np.arange(times) + .5)/times).tolist()
+    ts = ((np.arange(times) + .5)/times).tolist() if model.has_path else [1.]
     with evaluating(model): losses = [losses_own_other(model, x, t, g) for t in ts]
     own = [own.cpu() for own, _ in losses]
     gaps = [(other - own).cpu() for own, other in losses]
@@ -68,7 +62,7 @@ def usage_gap(model:ParamReL,
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #46242157
 @torch.no_grad()
-def active_units(model:ParamReL,
+def active_units(model:LatentModel,
                  x:Tensor, # (N, *shape), N ≥ 2
                  threshold:float=.01, # variance, in units of z²
                 ) -> int:
