@@ -214,7 +214,8 @@ class Setup:
     # what the network predicts for continuous and discretized data; None: v
     prediction: Literal["v", "noise", "x", None] = None
     # ParamReL, or what it is compared with
-    model: Literal["paramrel", "ae", "vae", "beta-vae", "infovae", "diffae", "infodiffusion", "bfn"] = "paramrel"
+    model: Literal["paramrel", "ae", "vae", "beta-vae", "infovae", "diffae", "infodiffusion",
+                   "bfn"] = "paramrel"
     latent_dim: Annotated[int, Range(1, 65536)] = 32 # d, size of z
     # width of the U-Net at full resolution, a quarter of that of MLP and Transformer
     channels: Annotated[int, Range(1, 65536)] = 32
@@ -233,7 +234,7 @@ class Setup:
     mmd_weight: Annotated[float|None, AT_LEAST_0] = None # of an autoencoder, times D
     # diffusion: loss of the noise, or of the channel
     weighting: Literal["noise", "channel", None] = None
-    switch: Annotated[float|None, Range(0, 1)] = None # InfoDiffusion: t at which the phases of sampling change
+    switch: Annotated[float|None, Range(0, 1)] = None # InfoDiffusion: t at which sampling changes phase
 
     def __post_init__(self):
         self.mult = tuple(self.mult) # JSON has lists only
@@ -262,7 +263,8 @@ def model_choices(setup:Setup) -> dict[str, Any]: # argument → value
     suits = MODELS[setup.model]
     said = {name: getattr(setup, name) for name in CHOICES if getattr(setup, name) is not None}
     for name, value in said.items():
-        if name not in suits: raise ValueError(f"{name}={value!r} has no meaning for the model {setup.model!r}")
+        if name not in suits:
+            raise ValueError(f"{name}={value!r} has no meaning for the model {setup.model!r}")
     return suits | said
 
 # %% ../nbs/0_ground/01_settings.ipynb #06759653

@@ -146,7 +146,8 @@ class Saved(PyTorchModelHubMixin, library_name="paramrel", license="apache-2.0")
                         **kwargs, # of the mixin, such as push_to_hub
                        ):
         "Write model.safetensors and config.json"
-        return super().save_pretrained(folder, config=config or {"model": self.name, **self.config()}, **kwargs)
+        config = config or {"model": self.name, **self.config()}
+        return super().save_pretrained(folder, config=config, **kwargs)
 
     @classmethod
     def from_config(cls, config:dict[str, Any], # what `config` returned, or config.json says
@@ -171,7 +172,8 @@ class Saved(PyTorchModelHubMixin, library_name="paramrel", license="apache-2.0")
                        ) -> "Saved":
         "A trained model, in eval mode; `ValueError` unless every tensor fits and every setting is known"
         try:
-            need_own_settings(Path(path)/"config.json", cls.names, inspect.signature(cls).parameters)
+            file, known = Path(path)/"config.json", inspect.signature(cls).parameters
+            need_own_settings(file, cls.names, known)
             return super().from_pretrained(path, **kwargs)
         except FAULTS as err:
             why = " ".join(str(err).split())[:200]

@@ -18,7 +18,7 @@ from ..channel.samplers import Predict, ancestral, reverse, time_grid
 from ..channel.paths import FlowPicture, flow_picture
 from ..channel.filling import Filled, particle_filter
 from .latents import LatentFlow, fit_latents
-from .flow_autoencoder import FlowAutoencoder, LatentModel, evaluating, sampler_grid
+from .flow_autoencoder import LatentModel, evaluating, sampler_grid
 
 # %% ../../nbs/3_models/07_tasks.ipynb #5632d3f9
 class Codes(NamedTuple):
