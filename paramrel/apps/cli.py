@@ -144,8 +144,8 @@ def generate_command(
     out:str="samples.png", # PNG file to write.
     n:int=64, # Number of samples.
     # Latents from the encoder in the loop, from the prior at every step, from one draw of it,
-    # or from a flow over the latents (fitted once, where the run has none).
-    z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
+    # or from a flow over the latents (fitted once, where the run has none); None for what suits the model.
+    z:Literal["self", "prior", "prior-fixed", "latent-flow"]|None=None,
     # Eq. 4 of the paper, the SDE of order 1 or 2, or the ODE.
     sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral",
     steps:int=100, # Steps of the sampler.
@@ -165,7 +165,7 @@ def beliefs_command(
     out:str="beliefs.png", # PNG file to write.
     n:int=4, # Number of samples, two rows each.
     # Where latents come from, as for generate.
-    z:Literal["self", "prior", "prior-fixed", "latent-flow"]="self",
+    z:Literal["self", "prior", "prior-fixed", "latent-flow"]|None=None,
     sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral", # As for generate.
     steps:int=100, # Steps of the sampler.
     columns:int=9, # Times shown, at least 2.

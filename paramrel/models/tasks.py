@@ -151,6 +151,8 @@ def interpolate(model:LatentModel,
     if a.shape != b.shape:
         raise ValueError(f"a has shape {tuple(a.shape)}, b {tuple(b.shape)}: "
                          "as many ends as beginnings are needed")
+    if not move_u: need_latent(model, "a line in z alone")
+    if not move_z: need_path(model, "an arc in u₀ alone")
     begin, end = (encode(model, v, steps, generator=generator) for v in (a, b))
     w = torch.linspace(0, 1, points)
     z = lerp(begin.z, end.z if move_z else begin.z, w)
