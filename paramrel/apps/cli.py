@@ -144,7 +144,8 @@ def generate_command(
     out:str="samples.png", # PNG file to write.
     n:int=64, # Number of samples.
     # Latents from the encoder in the loop, from the prior at every step, from one draw of it,
-    # or from a flow over the latents (fitted once, where the run has none); None for what suits the model.
+    # or from a flow over the latents (fitted once, where the run has none);
+    # None for what suits the model.
     z:Literal["self", "prior", "prior-fixed", "latent-flow"]|None=None,
     # Eq. 4 of the paper, the SDE of order 1 or 2, or the ODE.
     sampler:Literal["ancestral", "sde", "sde-2", "ode"]="ancestral",
