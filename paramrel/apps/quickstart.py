@@ -142,7 +142,7 @@ def plus_minus(estimate:dict, # with mean and se
 
 # %% ../../nbs/7_apps/05_quickstart.ipynb #3e9ef196
 PROBED = { # what a probe reads → how a summary calls it
-    "paramrel": "z",
+    "z": "z",
     "pca": "PCA",
     "random_encoder": "untrained encoder",
     "pixels": "pixels",
