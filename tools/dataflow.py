@@ -123,6 +123,7 @@ PLACES = {
     "models-bounds": ("objective", "loss→objective", "divergences→objective"),
     "models-paramrel": (*latent_path, "divergences", "objective", "loss→objective", "divergences→objective"),
     "models-tasks": ("z", *generation),
+    "models-diffusion": (*channel_path, *latent_path, "flow_loss", "objective", "loss→objective"),
     "data-files": ("files",),
     "data-streams": ("files",),
     "data-kinds": ("x",),

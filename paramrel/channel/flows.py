@@ -131,6 +131,11 @@ class BayesianFlow(EventShapes, EventPictures):
         e = self.embed(self.validate(x))
         return self.message(e, self.schedule.beta(t), generator)
 
+    def sent_guess(self, p:Output, # what is believed of the data
+                   generator:torch.Generator|None=None) -> Tensor: # shaped like e(x)
+        "One draw of what the receiver expects to be sent: e(x′), x′ ~ p_O"
+        return self.embed(p.sample(generator))
+
     def expected(self, η:Tensor, # (B, …) evidence
                  t:Tensor|float) -> Tensor: # (B, …)
         "E[e(x)] under the input distribution p_I(x | θ)"

@@ -97,7 +97,7 @@ def ancestral(flow:BayesianFlow,
         p = predict(η, at(t, η))
         if callback: callback(i, η, p)
         if i == len(α): return p.mode
-        guess = flow.embed(p.sample(generator))
+        guess = flow.sent_guess(p, generator)
         η = η + flow.message(guess, α[i], generator)
 
 # %% ../../nbs/1_channel/08_samplers.ipynb #7cbc4f4a
@@ -235,7 +235,7 @@ def reverse(flow:BayesianFlow,
     path, messages = [η], []
     for s, t in zip(moments[:-1], moments[1:]):
         p = predict(η, at(s, η))
-        guess = (flow.embed(p.sample(generator)) if draw else p.mean).double()
+        guess = (flow.sent_guess(p, generator) if draw else p.mean).double()
         α = flow.schedule.alpha(t, s)
         m = flow.message(guess, α, generator) if noise else α.to(guess)*guess
         η = η - m

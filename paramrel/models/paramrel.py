@@ -22,6 +22,7 @@ from torch import Tensor
 from ..settings import loss_weights, preset
 from ..checks import at_least_float32
 from ..noise import Noise, batch_generator
+from ..channel.distributions import Output
 from ..channel.flows import BayesianFlow
 from ..channel.losses import continuous_time_loss, stratified_times
 from ..channel.mixed import flow_config, make_flow
@@ -75,7 +76,7 @@ def objective(model:"Objective",
     t = times_for(model.check(x), t, generator)
     q, z, p = one_pass(model, x, t, generator)
     with torch.autocast(x.device.type, enabled=False):
-        flow = continuous_time_loss(model.flow, x, p, t).mean()
+        flow = model.flow_loss(x, p, t).mean()
         kl = q.kl().mean()
         batch = torch.cat([z, t[:, None]], 1)  # (B, d+1)
         if gather: batch = gather(batch)  # of all parts
@@ -100,6 +101,10 @@ class Objective(FlowAutoencoder):
         if not mmd_weight or self.mmd_groups <= examples//2: return
         raise ValueError(f"mmd_groups={self.mmd_groups} needs to be at most {examples//2}: "
                          "two examples of a micro-batch in each")
+
+    def flow_loss(self, x:Tensor, p:Output, t:Tensor) -> Tensor: # (B,)
+        "The objective's first term: what the belief p at t costs in L∞"
+        return continuous_time_loss(self.flow, x, p, t)
 
     def loss(self, x:Tensor, generator:Noise=None, gather:Callable|None=None, **options) -> Losses:
         "The objective on a batch: `objective` of this model"
