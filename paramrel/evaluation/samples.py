@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['pixel_classifier', 'reads_label', 'mean_distance', 'total_distance', 'Conditional', 'conditional_report',
            'TimeVarying', 'timevary_report', 'nearest_distance', 'halving', 'convolutions', 'fit_classifier',
-           'ImageClassifier', 'gaussian', 'frechet', 'within_reach', 'SampleQuality', 'sample_quality']
+           'ImageClassifier']
 
 # %% ../../nbs/6_evaluation/05_samples.ipynb #28948e2a
 from typing import Any, NamedTuple
@@ -185,44 +185,3 @@ class ImageClassifier:
         "Classes of flattened images"
         x = torch.as_tensor(pixels, device=self.classes.device).reshape(-1, *self.size)
         return self.classes[self.net[-1](self.features(x)).argmax(1)].cpu().numpy()
-
-# %% ../../nbs/6_evaluation/05_samples.ipynb #24d2c6de
-def gaussian(features:Tensor # (N, w)
-            ) -> tuple[Tensor, Tensor]: # (w,) mean, (w, w) covariance
-    "Moments of features, in double precision"
-    v = features.double()
-    return v.mean(0), torch.cov(v.T).reshape(v.shape[1], -1)
-
-# %% ../../nbs/6_evaluation/05_samples.ipynb #2a456aaa
-def frechet(a:Tensor, b:Tensor # (N, w) and (M, w) features
-           ) -> float:
-    "Fréchet distance between Gaussians fitted to two sets of features"
-    if min(len(a), len(b)) < 2:
-        raise ValueError(f"a has {len(a)} rows and b {len(b)}, a covariance needs at least 2")
-    (μ, Σ), (ν, Ω) = gaussian(a), gaussian(b)
-    root = torch.linalg.eigvals(Σ @ Ω).real.clamp_min(0).sqrt().sum()  # tr (ΣΩ)^½
-    return float((μ - ν).square().sum() + Σ.trace() + Ω.trace() - 2*root)
-
-# %% ../../nbs/6_evaluation/05_samples.ipynb #53a4defe
-def within_reach(of:Tensor, # (N, w) features
-                 those:Tensor, # (M, w) features
-                 k:int=3) -> float: # in [0, 1]
-    "Fraction of `those` that lie nearer to a member of `of` than its k-th neighbour there"
-    if len(of) <= k: raise ValueError(f"of has {len(of)} rows, a {k}-th neighbour needs at least {k + 1}")
-    reach = torch.cdist(of, of).kthvalue(k + 1, dim=1)[0]
-    return float((torch.cdist(those, of) <= reach).any(1).float().mean())
-
-# %% ../../nbs/6_evaluation/05_samples.ipynb #68a9d7b6
-class SampleQuality(NamedTuple):
-    "Samples against data in the features of a classifier"
-    frechet: float
-    precision: float
-    recall: float
-
-def sample_quality(net:ImageClassifier,
-                   samples:Tensor, # (N, C, H, W)
-                   data:Tensor, # (M, C, H, W)
-                  ) -> SampleQuality:
-    "Fréchet distance, precision and recall in features of a small classifier (not FID)"
-    a, b = net.features(samples).double(), net.features(data).double()
-    return SampleQuality(frechet(a, b), within_reach(b, a), within_reach(a, b))
