@@ -100,7 +100,7 @@ class GuessedClasses(Rounded):
         return event_sum(each.sum(-1) + math.log(2))  # without the class itself, ln Φ(0) = −ln 2
 
 # %% ../../nbs/3_models/08_diffusion.ipynb #ea927373
-LEAST_NOISE = .01 # σ₁ of bits and classes seen as real numbers: that of DDPM, √1e-4
+LEAST_NOISE = .1 # σ₁ of bits and classes seen as real numbers
 GUESSES = {"binary": GuessedBits, "discrete": GuessedClasses, "discretized": GuessedBins, "continuous": Guess}
 
 class Borrowed(BayesianFlow):
