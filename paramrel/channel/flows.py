@@ -10,6 +10,7 @@ __all__ = ['RealSchedule', 'T_MIN', 'PREDICTIONS', 'per_example', 'EventShapes',
 
 # %% ../../nbs/1_channel/04_flows.ipynb #8d9d1fe9
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -141,6 +142,10 @@ class BayesianFlow(EventShapes, EventPictures):
         "E[e(x)] under the input distribution p_I(x | θ)"
         return self.inputs_of(self.params(η, t))
 
+    def plain(self) -> "BayesianFlow":
+        "The same kind for networks that see no evidence: their output speaks of x itself"
+        return self
+
 # %% ../../nbs/1_channel/04_flows.ipynb #b2dad1ea
 RealSchedule = ExponentialSchedule | LearnedSchedule # what belongs to real numbers
 
@@ -229,6 +234,12 @@ class RealFlow(BayesianFlow):
         h, η = at_least_float32(h), at_least_float32(η)
         x_hat, unit = PREDICTIONS[self.prediction](self.schedule, h, η, t)
         return x_hat.clamp(-self.bound, self.bound) if self.clip else x_hat, unit
+
+    def plain(self) -> "RealFlow":
+        "The same kind with h for x̂ itself, not clipped"
+        flow = copy(self)
+        flow.prediction, flow.clip = "x", False
+        return flow
 
     def belief(self, k:int=1) -> "MeanBelief":
         "μ"

@@ -232,6 +232,10 @@ class MixedFlow(RecordEvidence):
         blocks = zip(self.flows, self.split_output(h), self.split_evidence(η))
         return MixedOutput([f.output(a, b, t) for f, a, b in blocks], self.columns)
 
+    def plain(self) -> "MixedFlow":
+        "Blocks for networks that see no evidence"
+        return MixedFlow(*((f.plain(), n) for f, n in zip(self.flows, self.columns)))
+
     def distance(self, a:Tensor, b:Tensor) -> Tensor: # (N, D)
         "How unlike each column is, block by block"
         return side_by_side([f.distance(u, v) for f, u, v in zip(self.flows, self.split(a), self.split(b))])
