@@ -123,6 +123,8 @@ PLACES = {
     "models-bounds": ("objective", "loss→objective", "divergences→objective"),
     "models-paramrel": (*latent_path, "divergences", "objective", "loss→objective", "divergences→objective"),
     "models-tasks": ("z", *generation),
+    "models-autoencoders": ("encoder", "z", "decoder", "encoder→z", "z→decoder", "decoder→h", "h", "h→p", "p",
+                            "objective"),
     "models-diffusion": (*channel_path, *latent_path, "flow_loss", "objective", "loss→objective"),
     "data-files": ("files",),
     "data-streams": ("files",),
