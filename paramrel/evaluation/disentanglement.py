@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['VARIED', 'IMPORTANCES', 'BOOSTING', 'FOREST', 'GROWN_FROM', 'CERTAIN', 'SINGLE', 'Factors', 'need_codes', 'variation',
-           'as_factor', 'side_by_side', 'is_class', 'jackknife', 'unevenness', 'disentanglement', 'completeness',
-           'fit_trees', 'row_costs', 'shuffling_costs', 'importances', 'split_rows', 'row_scores', 'floor_of', 'DCI',
-           'dci', 'in_bins', 'information_in_bins', 'entropy_of', 'top_gap', 'MIG', 'mig', 'lines', 'single_classes',
-           'single_scores', 'SAP', 'sap', 'aurocs', 'upper_sum', 'grid_aurocs', 'shared_information', 'TAD', 'Captured',
-           'captured', 'tad', 'Aggregate', 'aggregate', 'Information', 'latent_information', 'Disentanglement',
-           'disentanglement_report']
+           'as_factor', 'codes_and_factors', 'is_class', 'jackknife', 'unevenness', 'disentanglement', 'completeness',
+           'fit_trees', 'row_costs', 'shuffling_costs', 'importances', 'learn_and_judge', 'row_scores', 'floor_of',
+           'DCI', 'dci', 'in_bins', 'information_in_bins', 'entropy_of', 'top_gap', 'MIG', 'mig', 'line_guesses',
+           'class_guesses', 'single_scores', 'SAP', 'sap', 'aurocs', 'upper_sum', 'grid_aurocs', 'shared_information',
+           'TAD', 'Captured', 'captured', 'tad', 'Aggregate', 'aggregate', 'Information', 'latent_information',
+           'Disentanglement', 'disentanglement_report']
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #c1d6f9aa
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #fb43b428
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .estimates import Estimate, estimate
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #3d00b2e6
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #48a31d67
 VARIED = 10 # examples unlike the most common value that a factor needs
 
 class Factors(NamedTuple):
@@ -31,7 +31,7 @@ class Factors(NamedTuple):
     y: list[np.ndarray] # F factors, (N,) each: classes are numbered 0…K−1 (int64), real numbers float64
     names: list[str] # of the factors
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #3600919a
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #49cad7fc
 def need_codes(z:np.ndarray, # (N, d)
                y:np.ndarray, # (N, F)
                names:Sequence[str]):
@@ -39,7 +39,7 @@ def need_codes(z:np.ndarray, # (N, d)
     if z.ndim != 2 or y.ndim != 2 or len(z) != len(y) or z.shape[1] < 2:
         raise ValueError(f"z has shape {z.shape}, y {y.shape}: needs (N, d) and (N, F) with d ≥ 2")
     if not np.isfinite(z).all() or not np.isfinite(y).all():
-        raise ValueError("z or y has nan or infinite values: needs finite ones")
+        raise ValueError("z or y has nan or infinite values, needs finite ones")
     if len(names) != y.shape[1]:
         raise ValueError(f"names={tuple(names)} needs a name for each of the {y.shape[1]} factors")
 
@@ -57,12 +57,12 @@ def as_factor(v:np.ndarray, # (N,)
                          f"most common value, it needs {VARIED}")
     return np.unique(v, return_inverse=True)[1] if categorical else v.astype(np.float64)
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #61f78ae2
-def side_by_side(z:Tensor|np.ndarray, # (N, d) codes
-                 y:Tensor|np.ndarray, # (N, F) or (N,) factors
-                 names:Sequence[str]=(), # of the factors; () numbers them
-                 categorical:bool|Sequence[bool]|None=None, # all, or each; None: by y's type
-                ) -> Factors:
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #3ce7cbb5
+def codes_and_factors(z:Tensor|np.ndarray, # (N, d) codes
+                      y:Tensor|np.ndarray, # (N, F) or (N,) factors
+                      names:Sequence[str]=(), # of the factors; () numbers them
+                      categorical:bool|Sequence[bool]|None=None, # all, or each; None: by y's type
+                     ) -> Factors:
     "Codes and factors, checked"
     z, y = np.asarray(z, dtype=np.float64), np.asarray(y)
     if y.ndim == 1: y = y[:, None]
@@ -77,7 +77,7 @@ def is_class(v:np.ndarray # (N,) a factor
     "Whether a factor has classes"
     return v.dtype.kind == "i"
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #ea578ecf
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #d4c1ff58
 def jackknife(score:Callable[[np.ndarray], float], # of the examples at some positions
               n:int, # examples
               groups:int=10, # left out in turn; 0: no error
@@ -88,7 +88,7 @@ def jackknife(score:Callable[[np.ndarray], float], # of the examples at some pos
     se = math.sqrt((groups - 1)*without.var()) if groups else math.nan
     return Estimate(float(score(np.arange(n))), se)
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #d5ec1793
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #2478e123
 def unevenness(r:np.ndarray # (m, n) ≥ 0
               ) -> np.ndarray: # (m,) in [0, 1]
     "1 − entropy of each row's shares by ln n: 1 for a single entry, 0 for equal ones and for none at all"
@@ -107,7 +107,7 @@ def completeness(r:np.ndarray # (d, F) importances, d ≥ 2
     "C: how unevenly factors are spread over latents; a factor that no latent serves counts as 0"
     return float(unevenness(r.T).mean())
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #cc8c233a
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #70f25b00
 IMPORTANCES = {
     "boosting": "histogram gradient boosting, permutation importance on held-out examples",
     "forest": "random forest, permutation importance on held-out examples",
@@ -133,7 +133,7 @@ def fit_trees(z:np.ndarray, # (N, d)
     else: model = getattr(ensemble, "GradientBoosting" + end)(random_state=seed)
     return model.fit(z, v)
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #6bdd5027
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #fdd77211
 def row_costs(model, # fitted to a factor
               z:np.ndarray, # (n, d)
               v:np.ndarray, # (n,) the factor
@@ -155,7 +155,7 @@ def shuffling_costs(model, z:np.ndarray, v:np.ndarray, # as above
         added[:, j] = row_costs(model, shuffled, v) - before
     return added
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #4b467cee
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #1a81e95b
 def importances(costs:np.ndarray # (n, d, F) of shuffling; (1, d, F): importances themselves
                ) -> np.ndarray: # (d, F), columns that sum to 1, or to 0 where nothing counts
     "Importance of each latent for each factor: mean costs that stand out of their error"
@@ -163,7 +163,7 @@ def importances(costs:np.ndarray # (n, d, F) of shuffling; (1, d, F): importance
     if len(costs) > 1: r = np.where(r > CERTAIN*costs.std(0, ddof=1)/len(costs)**.5, r, 0)
     return r/np.maximum(r.sum(0), 1e-300)
 
-def split_rows(n:int, seed:int=0) -> tuple[np.ndarray, np.ndarray]: # to learn from, to judge on
+def learn_and_judge(n:int, seed:int=0) -> tuple[np.ndarray, np.ndarray]: # to learn from, to judge on
     "Three quarters of n positions and the last quarter, at random"
     order = np.random.default_rng(seed).permutation(n)
     return order[n//4:], order[:n//4]
@@ -178,7 +178,7 @@ def floor_of(v:np.ndarray, learn:np.ndarray, held:np.ndarray) -> float:
     "Accuracy of the most common class; of real factors 0, the mean's R²"
     return float((v[held] == np.bincount(v[learn]).argmax()).mean()) if is_class(v) else 0.
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #1140cd53
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #2177a4f0
 class DCI(NamedTuple):
     "Disentanglement, completeness and informativeness"
     disentanglement: Estimate # D, errors of the held-out examples alone, the trees being what they are
@@ -189,7 +189,7 @@ class DCI(NamedTuple):
     importances: Tensor # (d, F)
     variant: str
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #38e40a77
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #b8c64a48
 def dci(z:Tensor|np.ndarray, # (N, d) codes, d ≥ 2
         y:Tensor|np.ndarray, # (N, F) factors, F ≥ 2
         names:Sequence[str]=(), # of the factors
@@ -198,11 +198,11 @@ def dci(z:Tensor|np.ndarray, # (N, d) codes, d ≥ 2
         seed:int=0, # of the split, the trees and the shuffling
        ) -> DCI:
     "How unevenly latents and factors serve each other, by trees that predict factors"
-    z, y, names = side_by_side(z, y, names, categorical)
+    z, y, names = codes_and_factors(z, y, names, categorical)
     if len(y) < 2: raise ValueError(f"y has the single factor {names[0]!r}, DCI needs at least 2")
     if importance not in IMPORTANCES:
         raise ValueError(f"importance={importance!r} needs to be one of {', '.join(IMPORTANCES)}")
-    learn, held = split_rows(len(z), seed)
+    learn, held = learn_and_judge(len(z), seed)
     models = [fit_trees(z[learn], v[learn], importance, seed) for v in y]
     scores = [row_scores(m.predict(z[held]), v[held]) for m, v in zip(models, y)]
     if importance == "impurity": costs = np.stack([m.feature_importances_[None] for m in models], -1)
@@ -214,7 +214,7 @@ def dci(z:Tensor|np.ndarray, # (N, d) codes, d ≥ 2
     return DCI(d, c, estimate(np.mean(scores, 0)), floor, [estimate(s) for s in scores],
                torch.from_numpy(importances(costs)), f"DCI, {IMPORTANCES[importance]}")
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #f028d8d3
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #5b8380d2
 def in_bins(z:np.ndarray, # (N, …) columns
             bins:int=20) -> np.ndarray: # whole numbers 0…bins − 1
     "Values by bins of equal width over the range of their column"
@@ -242,7 +242,7 @@ def top_gap(table:np.ndarray # (F, d)
     second, best = np.sort(table, axis=1)[:, -2:].T
     return best - second
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #55f56620
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #251573b5
 class MIG(NamedTuple):
     "Mutual information gap"
     mig: Estimate # in units of entropy, averaged over factors; error nan for neighbours
@@ -251,7 +251,7 @@ class MIG(NamedTuple):
     information: Tensor # (F, d) nats
     variant: str
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #85e78730
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #659e063d
 def mig(z:Tensor|np.ndarray, # (N, d) codes
         y:Tensor|np.ndarray, # (N, F) factors
         names:Sequence[str]=(), # of the factors
@@ -260,7 +260,7 @@ def mig(z:Tensor|np.ndarray, # (N, d) codes
         seed:int=0) -> MIG:
     "Mutual information gap, normalised by the entropy of each factor"
     from sklearn.feature_selection import mutual_info_classif
-    z, y, names = side_by_side(z, y, names, categorical)
+    z, y, names = codes_and_factors(z, y, names, categorical)
     if estimator not in ("bins", "neighbours"):
         raise ValueError(f"estimator={estimator!r} needs to be 'bins' or 'neighbours'")
     real = [name for v, name in zip(y, names) if not is_class(v)]
@@ -282,20 +282,20 @@ def mig(z:Tensor|np.ndarray, # (N, d) codes
     return MIG(result, (top_gap(information)/entropy).tolist(), entropy.tolist(),
                torch.from_numpy(information), f"MIG, {variant}")
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #84d1de90
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #e93a9103
 SINGLE = {"means": "nearest class mean, accuracy averaged over classes", "svm": "linear SVM, accuracy"}
 
-def lines(z:np.ndarray, v:np.ndarray, # (N, d) and a real factor (N,) to learn from
-          others:np.ndarray, # (n, d)
-         ) -> np.ndarray: # (n, d)
+def line_guesses(z:np.ndarray, v:np.ndarray, # (N, d) and a real factor (N,) to learn from
+                 others:np.ndarray, # (n, d)
+                ) -> np.ndarray: # (n, d)
     "A real factor predicted by a straight line from each latent alone"
     a, b = z - z.mean(0), v - v.mean()
     return v.mean() + (others - z.mean(0))*(a.T @ b/np.maximum((a*a).sum(0), 1e-300))
 
-def single_classes(z:np.ndarray, v:np.ndarray, # (N, d) and classes (N,) to learn from
-                   others:np.ndarray, # (n, d)
-                   classifier:str, # one of SINGLE
-                  ) -> np.ndarray: # (n, d)
+def class_guesses(z:np.ndarray, v:np.ndarray, # (N, d) and classes (N,) to learn from
+                  others:np.ndarray, # (n, d)
+                  classifier:str, # one of SINGLE
+                 ) -> np.ndarray: # (n, d)
     "Classes predicted from each latent alone"
     from sklearn.svm import LinearSVC
     if classifier == "means":
@@ -305,7 +305,7 @@ def single_classes(z:np.ndarray, v:np.ndarray, # (N, d) and classes (N,) to lear
     model = LinearSVC(C=.01, class_weight="balanced")
     return np.stack([model.fit(z[:, [j]], v).predict(others[:, [j]]) for j in range(z.shape[1])], 1)
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #aa38f571
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #e031a79b
 def single_scores(z:np.ndarray, # (N, d)
                   v:np.ndarray, # (N,) a factor
                   learn:np.ndarray, held:np.ndarray, # positions
@@ -313,13 +313,13 @@ def single_scores(z:np.ndarray, # (N, d)
                  ) -> np.ndarray: # (n, d) with mean R² or accuracy
     "How well each latent alone predicts a factor on held-out examples"
     v_held = v[held, None]
-    if not is_class(v): return row_scores(lines(z[learn], v[learn], z[held]), v_held)
-    right = row_scores(single_classes(z[learn], v[learn], z[held], classifier), v_held)
+    if not is_class(v): return row_scores(line_guesses(z[learn], v[learn], z[held]), v_held)
+    right = row_scores(class_guesses(z[learn], v[learn], z[held], classifier), v_held)
     if classifier == "svm": return right
     counts = np.bincount(v[held])
     return right*len(held)/(counts[v_held]*(counts > 0).sum())
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #eb3fec4f
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #ad882a19
 class SAP(NamedTuple):
     "Separated attribute predictability"
     sap: Estimate # averaged over factors
@@ -337,15 +337,16 @@ def sap(z:Tensor|np.ndarray, # (N, d) codes
     "How much better the best latent alone predicts a factor than the second best"
     if classifier not in SINGLE:
         raise ValueError(f"classifier={classifier!r} needs to be one of {', '.join(SINGLE)}")
-    z, y, names = side_by_side(z, y, names, categorical)
-    scores = np.stack([single_scores(z, v, *split_rows(len(z), seed), classifier) for v in y])  # (F, n, d)
+    z, y, names = codes_and_factors(z, y, names, categorical)
+    learn, held = learn_and_judge(len(z), seed)
+    scores = np.stack([single_scores(z, v, learn, held, classifier) for v in y])  # (F, n, d)
     second, best = scores.mean(1).argsort(1)[:, -2:].T
     k = np.arange(len(y))
     gaps = scores[k, :, best] - scores[k, :, second]  # (F, n)
     return SAP(estimate(gaps.mean(0)), gaps.mean(1).tolist(), torch.from_numpy(scores.mean(1)),
                f"SAP, {SINGLE[classifier]}")
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #3c20e0e1
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #75251c02
 def aurocs(z:np.ndarray, # (N, d)
            y:np.ndarray, # (N, F) of 0 and 1
           ) -> np.ndarray: # (F, d)
@@ -373,7 +374,7 @@ def grid_aurocs(z:np.ndarray, # (N, d)
         areas[:, j] = np.maximum(upper_sum(alarms[::-1], hits[::-1]), upper_sum(1 - alarms, 1 - hits))
     return areas
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #f6eefcf4
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #7b35cc10
 def shared_information(y:np.ndarray # (N, F) of 0 and 1
                       ) -> np.ndarray: # (F,) in [0, 1]
     "The largest share of each attribute's entropy that another one holds"
@@ -386,7 +387,7 @@ def shared_information(y:np.ndarray # (N, F) of 0 and 1
     np.fill_diagonal(information, 0)
     return information.max(1)/entropy
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #571ca0f7
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #1cd1ab4f
 class TAD(NamedTuple):
     "Total AUROC difference of yes-or-no attributes"
     tad: Estimate # sum of the gaps of captured attributes
@@ -415,7 +416,7 @@ def captured(z:np.ndarray, # (N, d)
     best, shared = a.max(1), shared_information(y)
     return Captured(a, best, top_gap(a), shared, (best >= .75) & (shared <= .2))
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #55d65d2a
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #4bed2339
 def tad(z:Tensor|np.ndarray, # (N, d) codes
         y:Tensor|np.ndarray, # (N, F) attributes of two values each
         names:Sequence[str]=(), # of the attributes
@@ -423,7 +424,7 @@ def tad(z:Tensor|np.ndarray, # (N, d) codes
         groups:int=10, # of the jackknife; 0: no error
        ) -> TAD:
     "Total AUROC difference, and how many attributes are captured"
-    z, y, names = side_by_side(z, y, names, categorical=True)
+    z, y, names = codes_and_factors(z, y, names, categorical=True)
     for v, name in zip(y, names):
         if v.max() > 1: raise ValueError(f"y has the factor {name!r} with {v.max() + 1} values, TAD needs 2")
     y = np.stack(y, 1)
@@ -436,7 +437,7 @@ def tad(z:Tensor|np.ndarray, # (N, d) codes
                c.shared.tolist(), torch.from_numpy(c.detectors),
                "TAD, 101 thresholds" if grid else "TAD, exact AUROC")
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #7820953a
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #e5f2e7da
 class Aggregate(NamedTuple):
     "ln of the aggregate posterior at a draw from each example's own posterior, nats"
     each: Tensor # (N, d) ln q(z_j)
@@ -455,7 +456,7 @@ def aggregate(z:Tensor, # (N, d) a draw from each posterior
         joint.append(log_q.sum(2).logsumexp(1) - count)
     return Aggregate(torch.cat(each), torch.cat(joint))
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #5c91df0f
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #4d76fc29
 class Information(NamedTuple):
     "Information of latents with the data, and total correlation, in nats"
     latents: list[Estimate] # I(z_j; x) of each latent, too low on average
@@ -467,7 +468,7 @@ class Information(NamedTuple):
     ceiling: float # ln N
     variant: str
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #d87737fa
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #4d5df410
 def latent_information(mean:Tensor, # (N, d) of q(z|x), N ≥ 3
                        logvar:Tensor, # (N, d) ln σ²
                        most:int=2000, # examples at most, drawn without replacement
@@ -490,7 +491,7 @@ def latent_information(mean:Tensor, # (N, d) of q(z|x), N ≥ 3
                        tuple(estimate(v) for v in between), math.log(len(mean)),
                        f"information from a mixture over {len(mean)} examples, one draw from each")
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #de566353
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #4d40eb01
 class Disentanglement(NamedTuple):
     "All that applies to codes and factors; each part names its variant"
     n: int # examples
@@ -503,7 +504,7 @@ class Disentanglement(NamedTuple):
     tad: TAD|None # of the factors with two values, if there are any
     information: Information|None # if the posterior was given
 
-# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #986e91b2
+# %% ../../nbs/6_evaluation/06_disentanglement.ipynb #11e08908
 def disentanglement_report(z:Tensor|np.ndarray, # (N, d) codes, d ≥ 2
                            y:Tensor|np.ndarray, # (N, F) or (N,) factors
                            names:Sequence[str]=(), # of the factors; () numbers them
