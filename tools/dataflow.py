@@ -146,6 +146,7 @@ PLACES = {
     "apps-runs": ("runs",),
     "apps-gallery": ("runs", "figures"),
     "apps-report": ("runs",),
+    "apps-grid": ("runs",),
     "apps-bench": ("runs",),
     "apps-quickstart": ("command", "runs"),
     "apps-explore": ("figures",),
