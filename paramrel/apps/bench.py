@@ -250,6 +250,7 @@ def detail(cell:Cell, places:Places, state:str) -> str:
     if is_trained(places.folder(cell)): return "trained, to be measured"
     return f"step {at}" + (f" of {steps}" if steps else "")
 
+# %% ../../nbs/7_apps/09_bench.ipynb #b1000007
 def status(cells:Sequence[Cell], places:Places,
            processes:int|None=None, # that will share the rest; None: as `run_cells` takes it
           ) -> str:

@@ -176,6 +176,7 @@ def need_same(file:Path, # a result, or the run.json of a run
         raise ValueError(f"{file} was made with {name}={then[name]}, the bench has {now[name]} now: "
                          "move it away, or take other folders with --out and --runs")
 
+# %% ../../nbs/7_apps/08_grid.ipynb #b1000006
 class Places(NamedTuple):
     "Where results and runs are"
     out: Path = Path("results")
