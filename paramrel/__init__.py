@@ -10,6 +10,12 @@ from importlib import import_module
 
 _home = {
     "ParamReL": "models.paramrel",
+    "Autoencoder": "models.autoencoders",
+    "DiffusionAutoencoder": "models.diffusion",
+    "PlainBFN": "models.diffusion",
+    "build_model": "models.families",
+    "open_model": "models.families",
+    "MODELS": "settings",
     "TrainConfig": "settings",
     "PRESETS": "settings",
     "fit": "training.fit",

@@ -126,6 +126,7 @@ PLACES = {
     "models-autoencoders": ("encoder", "z", "decoder", "encoder→z", "z→decoder", "decoder→h", "h", "h→p", "p",
                             "objective"),
     "models-diffusion": (*channel_path, *latent_path, "flow_loss", "objective", "loss→objective"),
+    "models-families": (*latent_path, "objective"),
     "data-files": ("files",),
     "data-streams": ("files",),
     "data-kinds": ("x",),

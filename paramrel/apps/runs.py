@@ -23,7 +23,8 @@ from torch import Tensor
 from ..settings import Setup, TrainConfig, read_settings
 from ..channel.mixed import ARGUMENTS, make_flow
 from ..models import tasks
-from ..models.paramrel import ParamReL
+from ..models.families import build_model, open_model
+from ..models.flow_autoencoder import LatentModel
 from ..data.kinds import as_kind
 from ..data.sets import Dataset, load, subset
 from ..training.checkpoints import append_line, read_lines, versions, whole_folder, write_text
@@ -45,7 +46,7 @@ def data_of(setup:Setup,
 # %% ../../nbs/7_apps/02_runs.ipynb #f404167e
 def build(setup:Setup, data:Dataset,
           seed:int=0, # of the weights
-         ) -> ParamReL:
+         ) -> LatentModel:
     "An untrained model of a setup, its weights drawn from the seed"
     suits, asked = data.flow(), setup.flow()
     unknown = [name for name in asked if name not in ARGUMENTS.get(suits["kind"], ())]
@@ -54,7 +55,7 @@ def build(setup:Setup, data:Dataset,
         raise ValueError(f"{name}={asked[name]} has no meaning for {suits['kind']}, the data's kind of flow")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ParamReL(make_flow(suits | asked), data.shape, **setup.arguments())
+        return build_model(setup.model, make_flow(suits | asked), data.shape, **setup.arguments())
 
 # %% ../../nbs/7_apps/02_runs.ipynb #c2895fa4
 def tensorboard_writer() -> type:
@@ -110,7 +111,8 @@ class Watcher:
         if self.board: write_scalars(self.board, "held-out", line)
 
     def draw(self, state:TrainState):
-        "A picture of sixteen samples, always from the same noise"
+        "A picture of sixteen samples, always from the same noise; none where latents await a prior of theirs"
+        if state.model.usual_z == "latent-flow": return # fitted after training
         with state.averaged() as model: x = sixteen_samples(model, self.config.seed)
         save_figure(self.out/"samples"/f"step-{state.step:08d}.png", show_grid(x, 8))
         if not self.board: return
@@ -118,7 +120,7 @@ class Watcher:
         self.board.flush()
 
 # %% ../../nbs/7_apps/02_runs.ipynb #93f6dafd
-def sixteen_samples(model:ParamReL, seed:int) -> Tensor: # (16, C, H, W)
+def sixteen_samples(model:LatentModel, seed:int) -> Tensor: # (16, C, H, W)
     "Samples as a picture"
     generator = torch.Generator(model.device).manual_seed(seed)
     return as_picture(model, model.sample(16, steps=50, generator=generator).cpu())
@@ -170,7 +172,7 @@ def grey_values(path:str|Path, # an image file
 
 # %% ../../nbs/7_apps/02_runs.ipynb #9ba6c62a
 def read_images(paths:Sequence[str|Path], # image files
-                model:ParamReL, # of images
+                model:LatentModel, # of images
                ) -> Tensor: # (N, *shape)
     "Image files as a batch for a model"
     if len(model.shape) != 3:
@@ -187,7 +189,7 @@ def first_examples(data:Dataset, n:int) -> Tensor: # (n or fewer, *shape)
 # %% ../../nbs/7_apps/02_runs.ipynb #0432f32a
 class Run(NamedTuple):
     "A trained model, and where its data come from"
-    model: ParamReL
+    model: LatentModel
     data: dict|None # arguments of `load`; None when the folder does not say
     folder: Path|None = None # the model's, when it is a run's own
 
@@ -235,7 +237,7 @@ def open_run(run:str|Path # a run's folder, or a model's
                                 "or in its folder model")
     spec = run/"data.json"
     data = json.loads(spec.read_text()) if spec.is_file() else None
-    return Run(ParamReL.from_pretrained(folder).eval(), data, folder if folder != run else None)
+    return Run(open_model(folder), data, folder if folder != run else None)
 
 # %% ../../nbs/7_apps/02_runs.ipynb #7db5903d
 def with_latent_flow(run:Run,
