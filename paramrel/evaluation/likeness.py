@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['INCEPTION', 'RELEASE', 'gaussian', 'frechet', 'reach', 'within_reach', 'density', 'coverage', 'expected_coverage',
-           'SampleQuality', 'sample_quality', 'inception_weights', 'fid']
+           'SampleQuality', 'sample_quality', 'inception_weights', 'fid_metric', 'fid']
 
 # %% ../../nbs/6_evaluation/08_likeness.ipynb #9a92a01a
 from pathlib import Path
-from typing import NamedTuple
+from pickle import UnpicklingError
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,19 +98,30 @@ def inception_weights(folder:str|Path|None=None, # None: where torch keeps what 
                             f"fetch {RELEASE}/{INCEPTION}, or use sample_quality")
 
 # %% ../../nbs/6_evaluation/08_likeness.ipynb #258a5538
+def fid_metric(folder:str|Path|None, # of the weights
+               net:nn.Module|None, # in place of Inception
+               size:tuple[int, int], # of the pictures
+              ) -> Any: # torchmetrics' FrechetInceptionDistance
+    "Nothing counted yet; one line about what is missing or damaged"
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance as Distance
+        if net is not None: return Distance(net, normalize=True, input_img_size=(3, *size))
+        weights = str(inception_weights(folder))
+        return Distance(normalize=True, feature_extractor_weights_path=weights)
+    except ImportError:
+        raise ImportError("FID needs torchmetrics and torch-fidelity: pip install 'paramrel[eval]'") from None
+    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as err:
+        why = " ".join(str(err).split())[:100]
+        raise ValueError(f"{weights} holds no weights of Inception: {why}") from err
+
+# %% ../../nbs/6_evaluation/08_likeness.ipynb #5a7ce098
 def fid(samples:Tensor, # (N, 1 or 3, H, W) pictures: integers are bits, floats lie in [−1, 1]
         data:Tensor, # (M, 1 or 3, H, W)
         folder:str|Path|None=None, # of the weights, see `inception_weights`
         net:nn.Module|None=None, # None: Inception; else what makes features of (N, 3, H, W) in [0, 1]
        ) -> float:
     "Fréchet distance in the features of Inception, by torchmetrics"
-    try: from torchmetrics.image.fid import FrechetInceptionDistance
-    except ImportError: raise ImportError("FID needs torchmetrics: pip install 'paramrel[eval]'") from None
-    if net is None:
-        weights = str(inception_weights(folder))
-        metric = FrechetInceptionDistance(normalize=True, feature_extractor_weights_path=weights)
-    else: metric = FrechetInceptionDistance(net, normalize=True, input_img_size=(3, *data.shape[2:]))
-    metric = metric.to(data.device)
+    metric = fid_metric(folder, net, tuple(data.shape[2:])).to(data.device)
     for x, real in ((samples, False), (data, True)):
         for part in unit_range(x).split(100): metric.update(part.expand(-1, 3, -1, -1), real=real)
     return float(metric.compute())
