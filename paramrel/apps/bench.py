@@ -96,11 +96,13 @@ def is_trained(folder:Path # of a run
 def run_cell(cell:Cell, places:Places,
              root:str|Path|None=None, # folder of the data; None: PARAMREL_DATA, else the cache folder
              progress:bool=False, # a progress bar while it trains
+             stop:threading.Event|None=None, # once it is set, nothing new is begun
             ) -> dict: # the result, as it is kept
     "Train a cell, or go on with it, measure it, and keep the result"
     folder, (setup, config) = places.folder(cell), cell.settings()
     if is_trained(folder): need_same(folder/"run.json", cell)
     else: train(setup, config, folder, root, resume=True, progress=progress)
+    if stop and stop.is_set(): raise KeyboardInterrupt
     start = time.perf_counter()
     numbers = numbers_of(cell, folder, root)
     measuring = time.perf_counter() - start
@@ -136,18 +138,19 @@ def interrupt(signum, frame):
 
 @contextmanager
 def until(deadline:float|None # as `time.time()` counts; None: no end
-         ) -> Iterator[None]:
+         ) -> Iterator[threading.Event]: # whether it has come
     "SIGTERM interrupts the block, and comes when time is up or the process that started this one is gone"
-    over, parent = threading.Event(), multiprocessing.parent_process()
+    over, come, parent = threading.Event(), threading.Event(), multiprocessing.parent_process()
     def watch():
         while not over.wait(.1):
             late = deadline is not None and time.time() > deadline
             if late or (parent and not parent.is_alive()):
+                come.set()
                 signal.raise_signal(signal.SIGTERM)
                 return
     watcher, before = threading.Thread(target=watch, daemon=True), signal.signal(signal.SIGTERM, interrupt)
     watcher.start()
-    try: yield
+    try: yield come
     finally:
         over.set()
         watcher.join()
@@ -166,10 +169,10 @@ def work(cells:Sequence[Cell], places:Places,
          progress:bool=False):
     "Run the cells that are left, until time is up"
     try:
-        with until(deadline):
+        with until(deadline) as stop:
             for cell in cells:
                 with claimed(places.folder(cell)) as mine:
-                    if mine and places.result(cell) is None: attempt(cell, places, root, progress)
+                    if mine and places.result(cell) is None: attempt(cell, places, root, progress, stop)
     except KeyboardInterrupt:
         if deadline is None or time.time() < deadline: raise
 
@@ -261,13 +264,13 @@ def status(cells:Sequence[Cell], places:Places,
     costs = [seconds_left(cell, places, results) for cell in left]
     known = sum(cost for cost in costs if cost is not None)
     counts = {state: list(states.values()).count(state) for state in STATES}
-    lines = [f"{len(cells)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items() if n)]
+    said = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
+    lines = [f"{len(left)} of {len(cells)} cells left: {said}"]
     if left:
-        unknown = costs.count(None)
-        also = f", and {unknown} of whose data none has been run" if unknown else ""
-        shared = processes or usual_processes()
-        lines.append(f"left: about {in_hours(known)} of computing, {in_hours(known/shared)} "
-                     f"with {shared} at a time{also}")
+        shared, unknown = processes or usual_processes(), costs.count(None)
+        about = f"about {in_hours(known)} of computing, {in_hours(known/shared)} with {shared} at a time"
+        also = f"{unknown} of whose data none is done yet" if unknown else ""
+        lines.append("to come: " + ", and ".join(part for part in (about if known else "", also) if part))
     lines += [f"  {state:8s} {cell}: {detail(cell, places, state)}" for cell, state in states.items()
               if state in ("running", "begun", "failed")]
     return "\n".join(lines)
