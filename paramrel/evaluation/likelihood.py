@@ -25,6 +25,7 @@ class BoundReport(NamedTuple):
     reconstruction: Estimate
     total: Estimate
     bits_per_dim: float
+    each: Tensor # (N,) total of each example
 
 # %% ../../nbs/6_evaluation/04_likelihood.ipynb #e29e2509
 def bound_report(model:LatentModel,
@@ -42,4 +43,4 @@ def bound_report(model:LatentModel,
     bounds = [torch.stack(model.bound(x, z, n, generator=g, **kwargs)) for _ in range(draws)]  # (4, N) each
     flow, kl, reconstruction, total = torch.stack(bounds).mean(0).cpu()
     return BoundReport(z, n, estimate(flow), estimate(kl), estimate(reconstruction), estimate(total),
-                       bits_per_dim(total.mean().item(), model.dims))
+                       bits_per_dim(total.mean().item(), model.dims), total)

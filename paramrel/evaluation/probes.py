@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CLASSIFIERS', 'Probe', 'need_probeable', 'untrained_classifier', 'fold_scores', 'probe', 'Targets', 'over_folds',
            'need_targets', 'same_folds', 'probe_attributes', 'proportional_draw', 'few_labels', 'ridge_r2',
-           'probe_factors', 'as_rows', 'untrained_twin', 'floors']
+           'probe_factors', 'as_rows', 'untrained_twin', 'floor_features', 'floors']
 
 # %% ../../nbs/6_evaluation/02_probes.ipynb #f95c7ee0
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.paramrel import ParamReL
+from ..models.flow_autoencoder import LatentModel
 from .estimates import Estimate, estimate
 
 # %% ../../nbs/6_evaluation/02_probes.ipynb #4b99d1f9
@@ -216,27 +216,33 @@ def as_rows(x:Tensor # (N, *shape)
     return x.flatten(1).float().cpu().numpy()
 
 # %% ../../nbs/6_evaluation/02_probes.ipynb #2b7c722f
-def untrained_twin(model:ParamReL,
+def untrained_twin(model:LatentModel,
                    seed:int=0, # of its weights
-                  ) -> ParamReL: # in eval mode, on the CPU
+                  ) -> LatentModel: # in eval mode, on the CPU
     "A model of the same architecture that was never trained"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ParamReL.from_config(model.config() | {"latent_flow": False}).eval()
+        return type(model).from_config(model.config() | {"latent_flow": False}).eval()
 
 # %% ../../nbs/6_evaluation/02_probes.ipynb #28eefbfd
-def floors(model:ParamReL,
-           x_train:Tensor, # (M, *shape) training data
-           x:Tensor, # (N, *shape) test data
-           y:Tensor, # (N,) their classes
-           seed:int=0, # of the untrained encoder's weights
-          ) -> dict[str, Probe]:
-    "What a probe reaches without any training of ours"
+def floor_features(model:LatentModel,
+                   x_train:Tensor, # (M, *shape) training data
+                   x:Tensor, # (N, *shape) test data
+                   seed:int=0, # of the untrained encoder's weights
+                  ) -> dict[str, np.ndarray]: # (N, …) each
+    "What a probe may read without any training of ours"
     from sklearn.decomposition import PCA
     pixels, known = as_rows(x), as_rows(x_train)
     components = min(model.latent_dim, pixels.shape[1], len(known))
     pca = PCA(components, random_state=0).fit(known)
     untrained = untrained_twin(model, seed).to(x.device)
-    return {"pca": probe(pca.transform(pixels), y),
-            "random_encoder": probe(untrained.encode(x).cpu(), y),
-            "pixels": probe(pixels, y)}
+    return {"pca": pca.transform(pixels), "random_encoder": untrained.encode(x).cpu().numpy(), "pixels": pixels}
+
+# %% ../../nbs/6_evaluation/02_probes.ipynb #604b1de8
+def floors(model:LatentModel,
+           x_train:Tensor, x:Tensor, # (M, *shape) training data and (N, *shape) test data
+           y:Tensor, # (N,) classes of the test data
+           seed:int=0, # of the untrained encoder's weights
+          ) -> dict[str, Probe]:
+    "What a probe reaches without any training of ours"
+    return {name: probe(v, y) for name, v in floor_features(model, x_train, x, seed).items()}

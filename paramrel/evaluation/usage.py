@@ -30,7 +30,9 @@ class UsageGap(NamedTuple):
     t: list[float]
     own: list[Estimate] # loss with the example's own z
     gap: list[Estimate]
-    average: Estimate # over t, nats
+    average: Estimate # of the gap, over t, nats
+    loss: Estimate # own, over t, nats: what data cost whose z is known already
+    each: Tensor # (2, N) gap and loss of each example, over t
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #d65224b0
 def losses_own_other(model:LatentModel,
@@ -57,8 +59,9 @@ def usage_gap(model:LatentModel,
     with evaluating(model): losses = [losses_own_other(model, x, t, g) for t in ts]
     own = [own.cpu() for own, _ in losses]
     gaps = [(other - own).cpu() for own, other in losses]
-    average = torch.stack(gaps).mean(0)  # (N,)
-    return UsageGap(ts, [estimate(v) for v in own], [estimate(v) for v in gaps], estimate(average))
+    gap, loss = each = torch.stack([torch.stack(gaps), torch.stack(own)]).mean(1)  # (2, N)
+    return UsageGap(ts, [estimate(v) for v in own], [estimate(v) for v in gaps], estimate(gap),
+                    estimate(loss), each)
 
 # %% ../../nbs/6_evaluation/03_usage.ipynb #46242157
 @torch.no_grad()
