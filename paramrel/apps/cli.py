@@ -14,7 +14,6 @@ import contextlib
 import functools
 import inspect
 import io
-import json
 import os
 import re
 import sys
@@ -88,13 +87,17 @@ def evaluate_command(
     n:int=2000, # Largest number of test examples.
     seed:int=0, # Seed of noise and samples.
     root:str|None=None, # Folder of the data; None for the environment's PARAMREL_DATA, else the cache folder.
+    # Probes that cost more: boosted trees, a network, of few labels, of latents read at several times.
+    also:tuple[Literal["boosting", "mlp", "few-labels", "over-time"], ...]=(),
 ):
-    "Measure a trained run on held-out data and write RUN/evaluation.json."
+    """Measure a trained run on held-out data.
+
+    Prints a table and writes RUN/evaluation.json, and what each example contributed as RUN/evaluation.npz.
+    """
     need_positive(n=n)
     from paramrel.apps.runs import evaluate
-    result = evaluate(run, n, seed, root)
-    del result["protocol"] # stands in the file
-    print(json.dumps(result, indent=1))
+    from paramrel.evaluation.protocol import readable
+    print(readable(evaluate(run, n, seed, root, also)))
 
 # %% ../../nbs/7_apps/10_cli.ipynb #58a99b90
 def report_command(

@@ -82,7 +82,9 @@ def plot_log(log:list[dict], # lines of log.jsonl
     import matplotlib.pyplot as plt
     fig, (losses, gradient, speed) = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
     for key in ("total", "flow"): plot_column(losses, log, key, f"training, {key}")
-    if held_out: plot_column(losses, held_out, "bound", "held out, bound")
+    if held_out:
+        key = "bound" if "bound" in held_out[-1] else "loss" # of a model without a finite bound, z given
+        plot_column(losses, held_out, key, f"held out, {key}")
     losses.set(xlabel="step", ylabel="nats per example", yscale="log")
     losses.legend(frameon=False, fontsize=7)
     plot_column(gradient, log, "grad_norm")

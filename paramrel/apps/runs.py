@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['data_of', 'build', 'tensorboard_writer', 'write_scalars', 'Watcher', 'sixteen_samples', 'check_run_folder', 'train',
            'grey_values', 'read_images', 'first_examples', 'Run', 'open_run', 'with_latent_flow', 'writable_path',
-           'evaluate']
+           'write_each', 'evaluate']
 
 # %% ../../nbs/7_apps/02_runs.ipynb #6bfa073c
 import json
@@ -30,7 +30,7 @@ from ..data.sets import Dataset, load, subset
 from ..training.checkpoints import append_line, read_lines, versions, whole_folder, write_text
 from ..training.state import TrainState
 from ..training.fit import fit
-from ..evaluation.protocol import PROTOCOL, Limits, measure, quick_look
+from ..evaluation.protocol import Limits, measured, quick_look
 from .figures import as_picture, save_figure, show_grid, tile
 
 # %% ../../nbs/7_apps/02_runs.ipynb #f37747f1
@@ -270,17 +270,28 @@ def writable_path(out:str|Path, # as the user wrote it
     if new: out.unlink()
     return out
 
+# %% ../../nbs/7_apps/02_runs.ipynb #8fff6ef1
+def write_each(path:Path, # of an .npz file
+               each:dict[str, Tensor], # by headline, (n,) each
+              ):
+    "Write or replace a file of what each example contributed"
+    part = path.with_name(f".part-{path.name}")
+    np.savez_compressed(part, **{key: v.double().numpy() for key, v in each.items()})
+    part.replace(path)
+
 # %% ../../nbs/7_apps/02_runs.ipynb #4b4bfdb5
 def evaluate(run:str|Path, # folder of the run
              n:int, # test examples at most
              seed:int, # of noise and samples
              root:str|Path|None=None, # folder of the data; None: PARAMREL_DATA, else the cache folder
+             also:tuple[str, ...]=(), # probes that cost more, of protocol.ALSO
             ) -> dict: # what evaluation.json holds
     "Everything that can be measured of a trained model on held-out data"
     opened = open_run(run)
     train, test = (opened.dataset(split, root) for split in ("train", "test"))
-    about = {"data": test.name, "source": test.source, "examples": min(n, len(test)), "seed": seed}
-    numbers = measure(opened.model, train, test, seed, Limits(test=n))
-    result = {**about, "protocol": PROTOCOL, **numbers, "versions": versions()}
+    if opened.model.usual_z == "latent-flow": opened = with_latent_flow(opened)
+    found = measured(opened.model, train, test, seed, Limits(test=n), also=also)
+    result = {"data": test.name, "source": test.source, **found.numbers}
     write_text(Path(run)/"evaluation.json", json.dumps(result, indent=1))
+    write_each(Path(run)/"evaluation.npz", found.each)
     return result

@@ -448,7 +448,8 @@ def readable(numbers:dict, # what `measure` returned
             ) -> str: # lines
     "A measurement as a table, with what its errors are"
     n, thousands = numbers["n"], numbers["parameters"]["total"]/1000
-    head = f"{numbers['model']}, {thousands:.1f} thousand parameters, {n['test']} held-out examples"
+    data = f" on {numbers['data']}" if "data" in numbers else ""
+    head = f"{numbers['model']}{data}, {thousands:.1f} thousand parameters, {n['test']} held-out examples"
     rows = [line_of(numbers, key) for key in HEADLINES if headline(numbers, key) is not None]
     why = [f"not measured: {name}: {reason}" for name, reason in numbers["left_out"].items()]
     errors = "± is the standard error over examples; of probes over 5 folds, which share examples"
