@@ -236,7 +236,8 @@ def floor_features(model:LatentModel,
     components = min(model.latent_dim, pixels.shape[1], len(known))
     pca = PCA(components, random_state=0).fit(known)
     untrained = untrained_twin(model, seed).to(x.device)
-    return {"pca": pca.transform(pixels), "random_encoder": untrained.encode(x).cpu().numpy(), "pixels": pixels}
+    return {"pca": pca.transform(pixels), "random_encoder": untrained.encode(x).cpu().numpy(),
+            "pixels": pixels}
 
 # %% ../../nbs/6_evaluation/02_probes.ipynb #604b1de8
 def floors(model:LatentModel,

@@ -25,7 +25,7 @@ from ..models.tasks import reconstruct
 from ..data.sets import Dataset, subset
 from ..training.checkpoints import versions
 from . import probes
-from .estimates import Estimate, estimate, plain
+from .estimates import Estimate, plain
 from .usage import active_units, usage_gap
 from .likelihood import bound_report
 from .samples import (ImageClassifier, conditional_report, mean_distance, nearest_distance,
@@ -40,7 +40,7 @@ STEPS = 50 # n, of all samples and of each way of a reconstruction
 SVM_DIMS = 1024 # images with more variables are read by that network, not by a support vector machine
 
 class Limits(NamedTuple):
-    "How much is measured: at most so many examples, drawn at random; None: all of them, in their order"
+    "How much is measured: at most so many examples, at random; None: all of them, in their order"
     test: int|None = 2000 # held-out examples, for everything
     train: int|None = 5000 # training examples, for floors, classifiers and nearest neighbours
     sources: int|None = 500 # of the held-out ones, for reconstructions and samples with z fixed
@@ -60,8 +60,8 @@ def some_of(n:int, # examples there are
 
 # %% ../../nbs/6_evaluation/10_protocol.ipynb #5bdfb4b4
 LIMITS = Limits()
-FOLDS = ("of the test split, 5 shuffled folds (seed 0; stratified where each example has one class); mean and "
-         "standard error over folds; floors: principal components of training data, an untrained encoder, "
+FOLDS = ("of the test split, 5 shuffled folds (seed 0; stratified where each example has one class); mean "
+         "and standard error over folds; floors: principal components of training data, an untrained encoder, "
          "the data themselves")
 
 PROTOCOL = {
@@ -85,8 +85,8 @@ PROTOCOL = {
     "conditional": f"two ancestral samples in {STEPS} steps with z fixed to z_sem of each source; label "
                    f"agreement by a classifier of up to {LIMITS.train:,} training examples: an RBF support "
                    f"vector machine of up to {SVM_DIMS:,} variables, a small convolutional network of more",
-    "samples": f"variables that differ (real data: sum of differences) from {LIMITS.samples} samples in {STEPS} "
-               f"steps to the nearest of up to {LIMITS.train:,} training examples; up to {LIMITS.marks} "
+    "samples": f"variables that differ (real data: sum of differences) from {LIMITS.samples} samples in "
+               f"{STEPS} steps to the nearest of up to {LIMITS.train:,} training examples; up to {LIMITS.marks} "
                "held-out ones as the mark",
     "quality": f"the same {LIMITS.samples} samples beside the test examples used, in features of a small "
                f"convolutional classifier of the training examples ({LIMITS.network} steps; the Fréchet "
@@ -422,7 +422,8 @@ def measure(model:LatentModel, train:Dataset, test:Dataset, seed:int=0,
     return measured(model, train, test, seed, **options).numbers
 
 # %% ../../nbs/6_evaluation/10_protocol.ipynb #fb04ea2e
-FLOORS = {"pca": "principal components", "random_encoder": "untrained encoder", "pixels": "the data themselves"}
+FLOORS = {"pca": "principal components", "random_encoder": "untrained encoder",
+          "pixels": "the data themselves"}
 
 def marks(key:str # of HEADLINES
          ) -> dict[str, tuple[str, ...]]: # in words → way into what `measure` returns
