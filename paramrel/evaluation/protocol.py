@@ -61,8 +61,8 @@ def some_of(n:int, # examples there are
 # %% ../../nbs/6_evaluation/10_protocol.ipynb #5bdfb4b4
 LIMITS = Limits()
 FOLDS = ("of the test split, 5 shuffled folds (seed 0; stratified where each example has one class); mean "
-         "and standard error over folds; floors: principal components of training data, an untrained encoder, "
-         "the data themselves")
+         "and standard error over folds; floors: principal components of training data, an untrained "
+         "encoder, the data themselves")
 
 PROTOCOL = {
     "bound": "upper bound on -ln p(x), nats per example, 8 draws of noise and times each; ± standard error "
@@ -86,8 +86,8 @@ PROTOCOL = {
                    f"agreement by a classifier of up to {LIMITS.train:,} training examples: an RBF support "
                    f"vector machine of up to {SVM_DIMS:,} variables, a small convolutional network of more",
     "samples": f"variables that differ (real data: sum of differences) from {LIMITS.samples} samples in "
-               f"{STEPS} steps to the nearest of up to {LIMITS.train:,} training examples; up to {LIMITS.marks} "
-               "held-out ones as the mark",
+               f"{STEPS} steps to the nearest of up to {LIMITS.train:,} training examples; up to "
+               f"{LIMITS.marks} held-out ones as the mark",
     "quality": f"the same {LIMITS.samples} samples beside the test examples used, in features of a small "
                f"convolutional classifier of the training examples ({LIMITS.network} steps; the Fréchet "
                f"distance is not FID); {LIMITS.samples} training examples as the mark",
