@@ -84,7 +84,7 @@ SCALES = {
                    Limits(test=100, train=200, sources=20, marks=20), 50, (0,), ("digits",)),
     "cpu": Scale(16, 60_000, {"batch_size": 64, "lr": 1e-3, "ema": .99, "save_every": 200},
                  Limits(sources=300), 1000, (0, 1, 2), None),
-    "paper": Scale(None, None, {"epochs": 50.}, Limits(), 2000, (0, 1, 2), None),
+    "paper": Scale(None, None, {}, Limits(), 2000, (0, 1, 2), None),
 }
 
 # %% ../../nbs/7_apps/08_grid.ipynb #b2000017
@@ -130,7 +130,6 @@ class Cell(NamedTuple):
         width = {} if scale.channels is None else {"channels": scale.channels}
         config = replace(config, seed=self.seed, **scale.training)
         if scale.images: config = replace(config, steps=math.ceil(scale.images/config.batch_size))
-        else: config = replace(config, steps=None)
         return replace(setup, **changes | width | ROWS[self.row]), config
 
 # %% ../../nbs/7_apps/08_grid.ipynb #b2000024
