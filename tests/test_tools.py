@@ -73,7 +73,7 @@ def test_a_notebook_exports_to_its_own_module():
 
 
 PLACES = ["0_ground/02_checks.ipynb", "1_channel/01_schedules.ipynb", "1_channel/04_flows.ipynb",
-          "7_apps/10_cli.ipynb"]
+          "7_apps/11_cli.ipynb"]
 MADE = {f"paramrel.{house.module_of(Path(path))}": (None, Path(path)) for path in PLACES}
 
 
@@ -151,7 +151,7 @@ def test_formulas_that_only_jupyter_forgives(markdown, said):
 
 # ---- links of words
 
-BOOKS = {"paramrel.apps.cli": (Path("7_apps/10_cli.ipynb"), {"data", "encode"}),
+BOOKS = {"paramrel.apps.cli": (Path("7_apps/11_cli.ipynb"), {"data", "encode"}),
          "paramrel.models.tasks": (Path("3_models/07_tasks.ipynb"), {"encode", "fill_in"}),
          "paramrel.channel.flows": (Path("1_channel/04_flows.ipynb"), {"Flow", "Flow.update"}),
          "paramrel.apps.estimator": (Path("7_apps/07_estimator.ipynb"), {"Fitted", "Fitted.encode"})}

@@ -149,6 +149,7 @@ PLACES = {
     "apps-report": ("runs",),
     "apps-grid": ("runs",),
     "apps-bench": ("runs",),
+    "apps-compare": ("runs",),
     "apps-quickstart": ("command", "runs"),
     "apps-explore": ("figures",),
     "apps-estimator": ("estimator",),
