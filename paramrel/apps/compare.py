@@ -105,10 +105,10 @@ def cells(evaluations:Sequence[Evaluation]) -> list[list[str]]: # heads, then ro
     return rows
 
 # %% ../../nbs/7_apps/10_compare.ipynb #8c502f75
-NOTE = ("± is the standard error over examples (of probes: over 5 folds). In brackets: 95% intervals of the "
-        "difference to the first run, 1.96 standard errors each way, example by example on the same "
-        "examples; † as if they were independent. They are about other held-out examples and these very weights; "
-        "another seed of training is not in them. One in twenty misses by chance.")
+NOTE = ("± is the standard error over examples (of probes: over 5 folds). In brackets: 95% intervals "
+        "of the difference to the first run, 1.96 standard errors each way, example by example on the "
+        "same examples; † as if they were independent. They are about other held-out examples and "
+        "these very weights; another seed of training is not in them. One in twenty misses by chance.")
 
 def as_text(rows:list[list[str]]) -> str:
     "Aligned columns"
