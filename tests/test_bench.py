@@ -12,7 +12,8 @@ from paramrel.apps.bench import NOT_DONE
 from paramrel.apps.grid import Places, grid
 from paramrel.settings import MODELS
 
-COMMAND = [sys.executable, "-c", "from paramrel.apps.cli import main; main()", *"bench table2 --scale smoke".split()]
+MAIN = "from paramrel.apps.cli import main; main()"
+COMMAND = [sys.executable, "-c", MAIN, "bench", "table2", "--scale", "smoke"]
 ROWS = ["paramrel-ahead-0.1", *(name for name in MODELS if name != "paramrel")]  # one of each model
 
 

@@ -344,6 +344,7 @@ def budget_of(results:Sequence[dict]) -> str:
     if len(seen) == 1: return f"{seen[0]:,} images seen by each"
     return f"{seen[0]:,} to {seen[-1]:,} images seen, not the same by each"
 
+# %% ../../nbs/7_apps/08_grid.ipynb #b1000008
 def table_of(cells:Sequence[Cell], # of one data set
              places:Places, columns:Sequence[str], # of COLUMNS
             ) -> Printed:
