@@ -81,7 +81,8 @@ def plot_log(log:list[dict], # lines of log.jsonl
     "Losses, gradient and speed against the step"
     import matplotlib.pyplot as plt
     fig, (losses, gradient, speed) = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
-    for key in ("total", "flow"): plot_column(losses, log, key, f"training, {key}")
+    first = next(name for name in log[-1] if name != "step") # of the loss's parts: what the data cost
+    for key in ("total", first): plot_column(losses, log, key, f"training, {key}")
     if held_out:
         key = "bound" if "bound" in held_out[-1] else "loss" # of a model without a finite bound, z given
         plot_column(losses, held_out, key, f"held out, {key}")
