@@ -1,4 +1,4 @@
-"""Runs every notebook in a process of its own and pytest's files, and ends with `N passed, N failed`.
+"""Runs every notebook and every file of pytest's in a process of its own, and ends with `N passed, N failed`.
 
     python tools/test.py                    everything
     python tools/test.py flows 08 cli       only notebooks and test files with these in their path
@@ -58,11 +58,11 @@ def test_notebook(path, opts):
     return int(status == 0), int(status != 0), out
 
 
-def test_files(paths, opts):
-    "(passed, failed, output) of pytest, counted from its report so that every single test counts."
+def test_file(path, opts):
+    "(passed, failed, output) of pytest on a file, counted from its report so that every single test counts."
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp) / "report.xml"
-        args = [sys.executable, "-m", "pytest", f"--junitxml={report}", *map(str, paths)]
+        args = [sys.executable, "-m", "pytest", f"--junitxml={report}", str(path)]
         status, out = execute(args, opts.timeout)
         counts = {}
         if report.exists():
@@ -79,7 +79,7 @@ def main():
     add = parser.add_argument
     add("names", nargs="*", help="run only what has one of these in its path")
     add("-j", "--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="processes at a time")
-    add("--timeout", type=float, default=600, help="seconds for each notebook, and for pytest")
+    add("--timeout", type=float, default=600, help="seconds for each notebook, and for each file of pytest")
     add("--flags", default="", help="cell flags to run that are skipped otherwise: 'slow cuda'")
     opts = parser.parse_args()
 
@@ -92,14 +92,14 @@ def main():
     passed = failed = 0
     with ThreadPoolExecutor(opts.jobs) as pool:
         start = time.perf_counter()
-        jobs = {pool.submit(test_files, files, opts): "tests"} if files else {}
+        jobs = {pool.submit(test_file, path, opts): str(path.relative_to(root)) for path in files}
         jobs |= {pool.submit(test_notebook, path, opts): str(path.relative_to(root)) for path in books}
         for job in as_completed(jobs):
             good, bad, out = job.result()
             passed, failed = passed + good, failed + bad
             after = f"{time.perf_counter() - start:5.0f} s"
             print(after, "FAILED" if bad else "passed", jobs[job], sep="  ", flush=True)
-            if bad or jobs[job] == "tests": print(out.rstrip(), flush=True)
+            if bad: print(out.rstrip(), flush=True)
     if not jobs: print("nothing to run", file=sys.stderr)
     print(f"{passed} passed, {failed} failed", flush=True)
     return int(failed > 0 or passed == 0)
